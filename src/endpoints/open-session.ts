@@ -55,7 +55,7 @@ export class SessionOpener {
   readonly #audit: AuditLog;
   readonly #turns: Turns;
 
-  /** @param turns  in which logins go on once the store has answered */
+  /** @param turns  in which logins continue once the store has answered */
   constructor(sessions: Sessions, cookie: SessionCookie, audit: AuditLog, turns: Turns) {
     this.#sessions = sessions;
     this.#cookie = cookie;

@@ -126,7 +126,7 @@ export const navigationProblem = ({ fields: { secFetchMode } }: ScreenedRequest)
 const BUSY = new Denial('overloaded', 'too many logins wait for their turn');
 
 /**
- * Waits for the turn of a request that begins a login, or goes on with one.
+ * Waits for the turn of a request that begins or continues a login.
  *
  * @returns `null` when it may
  * @throws GatewayFault `downstream_aborted`, as a rejection, when the client has left

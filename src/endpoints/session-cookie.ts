@@ -18,7 +18,7 @@ const attributes = ({ sameSite, domain }: SessionCookie) =>
 
 /**
  * Hands a session id to the browser. Its end is enforced on the server: the browser forgets it when it closes, unless the session
- * is remembered, and a restored browser may go on until then.
+ * is remembered, and a restored browser may keep using it until then.
  */
 export const setSessionCookie = (cookie: SessionCookie, sessionId: SessionId, record: SessionRecord): string =>
   `${cookie.name}=${sessionId}; ${attributes(cookie)}${maxAgeOf(record)}`;

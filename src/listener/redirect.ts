@@ -11,10 +11,15 @@ import type { RawRequest, ScreenedRequest } from '../sanitize/sanitize.ts';
 
 const NO_PUBLIC_ORIGIN = new Denial('host_not_served', 'redirect listener: host has no public origin');
 
-/** Makes the pipeline of the redirect listener from that of the public one. Everything on it counts as an own endpoint. */
+/**
+ * Makes the pipeline of the redirect listener from that of the public one. Its requests count as those of the gateway's
+ * own endpoints.
+ */
 export function redirectPipeline(front: Pipeline): Pipeline {
   const { responder, sanitizer, series } = front;
-  /** Takes every request for a plain one, so that the answer carries nothing that only counts over TLS (RFC 6797 §7.2). */
+  /**
+   * Treats every request as a plain one, so that the answer carries nothing that only counts over TLS (RFC 6797 §7.2).
+   */
   const screen = (raw: RawRequest): ScreenedRequest | Denial => {
     const request = sanitizer.screen(raw);
     return request instanceof Denial ? request : { ...request, scheme: 'http' };

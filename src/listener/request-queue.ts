@@ -40,7 +40,7 @@ export interface QueueRules {
   readonly clientOf: (exchange: Queued) => { readonly client: string; readonly viaTrustedProxy: boolean };
 }
 
-/** When the queue goes on, and what it has cost. */
+/** When the queue continues, and what it has cost. */
 interface Schedule extends TurnSchedule {
   /** Processor time of this thread, in milliseconds. */
   workedMs(): number;

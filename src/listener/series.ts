@@ -11,7 +11,7 @@ export type ConnectionRefusal = (typeof CONNECTION_REFUSALS)[number];
 /**
  * Why a connection was cut: it was idle and only dripped, its client took nothing of its answer for too long or took it too
  * slowly, an answer waited for its client longer than a whole transfer may, or it flooded HTTP/2 with resets or control frames.
- * Over HTTP/2 a slow reader loses the request, and the connection goes on.
+ * Over HTTP/2 a slow reader loses the request, and the connection stays open.
  */
 const CONNECTION_CUTS = ['idle', 'stalled_reader', 'slow_reader', 'transfer', 'flood'] as const;
 /** One of {@link CONNECTION_CUTS}. */

@@ -79,7 +79,7 @@ export function connector(
 /** Reports once whether a connection is made in time, and nothing that happens to it later. */
 function tellOnce(socket: Socket, made: 'connect' | 'secureConnect', timeoutMs: number, connected: Connected): void {
   let isTold = false;
-  // In a long turn of the event loop it may have been made without an event so far.
+  // In a long turn of the event loop, the connection may have been made although its event has not fired yet.
   const timer = setTimeout(() => setImmediate(() => isTold || socket.destroy(timedOut())), timeoutMs);
   socket.once(made, () => {
     isTold = true;

@@ -4,8 +4,8 @@ import type { Duplex } from 'node:stream';
 import type { RequestBody } from './request-body.ts';
 
 /**
- * Headers or trailers of an answer: lower-case names, a list where a name came more than once, which any name may. Not the type of
- * Node, in which names that it keeps once are never lists.
+ * Headers or trailers of an answer: lower-case names, and a list for any name that came more than once. Node's own type
+ * differs: in it, names that it keeps only once are never lists.
  */
 export type ReceivedFields = Record<string, string | string[] | undefined>;
 
@@ -29,10 +29,13 @@ export interface ServerRequest {
   readonly method: string;
   /** Path and query. */
   readonly path: string;
-  /** Flat name, value list; the first is Host. None is about one connection only, or the length of the body. */
+  /**
+   * Flat name, value list; the first is Host. Without headers about one connection only, and without the length of the
+   * body.
+   */
   readonly headers: readonly string[];
   readonly body: RequestBody | null;
-  /** Of the body, in bytes; `null` where the client has not said it. */
+  /** Of the body, in bytes; `null` if the client has not stated it. */
   readonly bodyLength: number | null;
   /** Whether it asks for a WebSocket, with the handshake of HTTP/1.1. */
   readonly isUpgrade: boolean;

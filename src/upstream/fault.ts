@@ -8,7 +8,7 @@ const BODY_STALLED = new Denial('request_timeout', 'request body stalled');
 
 /** The system's, and the connector's. */
 const TIMEOUT = 'ETIMEDOUT';
-/** Node's, of a field value that no client could be sent. */
+/** Node's, for a field value that cannot be sent to any client. */
 const UNFIT_FOR_CLIENT = 'ERR_INVALID_CHAR';
 
 /** `code` of an error, its cause's, or one of several (happy eyeballs tries more than one address): a timeout, or the first. */

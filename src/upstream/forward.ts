@@ -67,7 +67,7 @@ export class Forwarder implements ForwardingOwner {
    *
    * @param target  path and query for the upstream: the canonical one, rewritten if the route says so
    * @param token   compact upstream token; `null` when the request carries none
-   * @param tokens  where it is from: asked for another one when the server refuses it
+   * @param tokens  the source of the token: asked for another one when the server refuses it
    */
   forward(
     exchange: Exchange,
@@ -110,7 +110,7 @@ export class Forwarder implements ForwardingOwner {
     new Forwarding(this, forward).start();
   }
 
-  /** A session's, else a client's. A service is trusted with its pace. */
+  /** The session, or else the client, that the request counts for. Services may choose their own pace. */
   holderOf({ clientAddress }: ScreenedRequest, { principal: { credential } }: Permit): string | null {
     if (credential !== null) return credential.sid;
     return this.settings.areClientsKnown ? clientNetwork(clientAddress) : null;
@@ -134,7 +134,7 @@ export class Forwarder implements ForwardingOwner {
     });
   }
 
-  /** Has a forward settled at the end of this turn of the event loop: one callback for all of them. */
+  /** Settles a forward at the end of this turn of the event loop, with one callback for all of them. */
   settleSoon(forwarding: Forwarding): void {
     if (this.#unsettled.length === 0) setImmediate(Forwarder.#settleAll, this);
     this.#unsettled.push(forwarding);

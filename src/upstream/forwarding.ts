@@ -1,7 +1,7 @@
 /**
  * One forward under way: the handler of the callbacks of `http1/` and `http2/`, and so the only place that knows how far it has come.
  *
- * Long because what each callback may do depends on how far the others have come.
+ * Long because what each callback may do depends on the progress of the others.
  */
 
 import type { Duplex } from 'node:stream';
@@ -43,7 +43,7 @@ export interface ForwardHooks {
   readonly watch: (principal: KnownPrincipal, stream: OpenStream) => () => void;
 }
 
-/** Where the token of a request is from. */
+/** The source of a request's token. */
 export interface TokenOrigin {
   forPermit(permit: Permit): CompactToken | null | Denial | Promise<CompactToken | null | Denial>;
   /** The server has answered a token with 401. Returns whether another one can be asked for. */
@@ -81,7 +81,7 @@ export interface ForwardingOwner {
   holderOf(request: ScreenedRequest, permit: Permit): string | null;
   /** Decides which headers are sent. */
   prepare(exchange: Exchange, request: ScreenedRequest, permit: Permit, token: CompactToken | null): string[] | Denial;
-  /** Has a forward settled at the end of this turn of the event loop. */
+  /** Settles a forward at the end of this turn of the event loop. */
   settleSoon(forwarding: Forwarding): void;
 }
 
@@ -113,11 +113,11 @@ export class Forwarding implements RequestHandler, OpenStream, Abortable, Waitin
   #headers: string[];
   #body: RequestBody | null;
   #server: UpstreamServer | null = null;
-  /** Where it counts as a part of what its client or session holds of the upstream. */
+  /** Its place in the share of the upstream that its client or session holds. */
   #share: Place | null = null;
   #controller: RequestController | null = null;
   #hasRetried = false;
-  /** The server has refused the token, and the request is to be sent again with another one. */
+  /** The server has refused the token, and the request will be sent again with another one. */
   #isTokenRefused = false;
   /** Whether its connection carried a request before. */
   #isOnKeptConnection = false;
@@ -143,8 +143,8 @@ export class Forwarding implements RequestHandler, OpenStream, Abortable, Waitin
   }
 
   /**
-   * Sends it to the server that has least to do; if it has a body, not before that has begun to arrive, but for a gRPC call,
-   * whose server may speak first.
+   * Sends it to the least busy server. A request with a body waits until the body has begun to arrive, except for a
+   * gRPC call, whose server may speak first.
    */
   start(): void {
     const { exchange, request, isCall, deadline } = this.#forward;
@@ -206,7 +206,8 @@ export class Forwarding implements RequestHandler, OpenStream, Abortable, Waitin
   }
 
   /**
-   * Sends it to a server. What this throws fails the request: an event may have begun it, and then nothing else catches that.
+   * Sends it to a server. An exception in here fails the request: an event may have started it, and then nothing else
+   * would catch the exception.
    *
    * @param failed  the server that has just failed; `null`: none
    */
@@ -236,7 +237,7 @@ export class Forwarding implements RequestHandler, OpenStream, Abortable, Waitin
       headers: this.#headers,
       body: this.#body,
       bodyLength: this.#body !== null && typeof request.body === 'number' ? request.body : null,
-      // With a body it counts from the end of that.
+      // If there is a body, the time counts from its end.
       firstByteTimeoutMs: this.#body === null ? this.#firstByteTimeoutMs : 0,
       idleTimeoutMs: route.idleTimeoutMs ?? idle,
       takeTimeoutMs: route.idleTimeoutMs || idle,
@@ -541,7 +542,7 @@ export class Forwarding implements RequestHandler, OpenStream, Abortable, Waitin
     this.#stopAnswerTimer();
     if (this.#deadlineTimer !== null) clearTimeout(this.#deadlineTimer);
     // A request that still waits for a connection keeps its place until its turn comes, whether its client has left or
-    // not: coming and going would else fill the queue beyond its limit.
+    // not: otherwise clients that come and go would fill the queue beyond its limit.
     if (this.#controller === null && this.#server !== null) return;
     this.#release();
     this.#giveShare();

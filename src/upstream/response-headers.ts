@@ -105,15 +105,16 @@ export function clientResponseTrailers(
 }
 
 /**
- * Says of whom an answer is: with these an answer to a request with Authorization may be kept for others (RFC 9111 §3.5), or it may not
- * be used for them anyway.
+ * Directives that settle whom an answer is for: they let a cache keep an answer to a request with Authorization for
+ * others (RFC 9111 §3.5), or keep it from using the answer for others anyway.
  */
 const SAYS_WHOSE = /(?:^|[\s,])(?:s-maxage[\s=]|(?:public|must-revalidate|private|no-store|no-cache)(?:[\s,]|$))/i;
 
 /**
- * What was made for one user must not be kept for others (SES-18). The upstream got Authorization, in an answer to which a mere `max-age`
- * speaks of the browser only; a shared cache in front of the gateway saw a cookie, which means nothing to it. So it is told what the
- * upstream could rely on. Only what reaches the cache counts, whatever the upstream said.
+ * An answer for one user must not be kept for others (SES-18). The upstream saw Authorization, so a mere `max-age` in
+ * its answer concerns the browser only; a shared cache in front of the gateway saw a cookie, which means nothing to it.
+ * So the gateway states what the upstream could rely on. Only what reaches the cache counts, regardless of what the
+ * upstream said.
  */
 function keepFromOthers(headers: string[]): void {
   let last = -1;
@@ -160,7 +161,10 @@ function listedIn(connection: string | string[]): ReadonlySet<string> | null {
   return new Set(listItems(options));
 }
 
-/** Where the gateway says which origins may read an answer, the upstream does not: two answers would be none to a browser. */
+/**
+ * Where the gateway states which origins may read an answer, the upstream's statement is dropped: a browser would
+ * accept neither of two.
+ */
 const withoutCors = (headers: readonly string[]): string[] =>
   filterHeaders(headers, (name) => !name.toLowerCase().startsWith('access-control-'));
 

@@ -1,5 +1,5 @@
 /**
- * Which failed requests are sent once more. One retry at most, and none once a byte of an answer has arrived, so that an
+ * Which failed requests are sent again. One retry at most, and none once a byte of an answer has arrived, so that an
  * upstream that fails does not get twice the work (UPS-04).
  */
 
@@ -12,7 +12,7 @@ export type RetryReason = (typeof RETRY_REASONS)[number];
 interface FailedAttempt {
   readonly method: string;
   readonly hasBody: boolean;
-  /** Whether a connection was there and the request began to be written on it. */
+  /** Whether there was a connection, and writing the request on it had begun. */
   readonly wasSent: boolean;
   /** Whether the connection had carried a request before. */
   readonly wasKept: boolean;

@@ -13,7 +13,7 @@ import type { CodeStore } from '../../store/store.ts';
 
 const handle = () => z.custom<SessionHandle>((value) => typeof value === 'string' && isSessionHandle(value));
 
-/** What is kept. Unknown forms, of a later version say, count as no code at all. */
+/** What is kept. Unknown forms, for example of a later version, count as no code at all. */
 const approvalSchema = z.discriminatedUnion('state', [
   z.strictObject({
     state: z.literal('pending'),

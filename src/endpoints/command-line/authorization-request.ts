@@ -24,7 +24,7 @@ export interface RedirectedError {
   readonly error: AuthorizationError;
   /** Fixed words, for the person at the terminal. */
   readonly description: string;
-  /** `null` when there was none that could be sent back. */
+  /** `null` when the request had none that could be sent back. */
   readonly state: string | null;
 }
 

@@ -1,7 +1,7 @@
 /**
- * The one client of this kind: the program `sallyport` at a terminal. It is public (RFC 6749 §2.1): everybody can have it, so
- * it keeps no secret, and its name proves nothing. What protects the user is the consent page, and that codes are only sent to
- * the computer that the browser runs on.
+ * The one client of this kind: the program `sallyport` at a terminal. It is public (RFC 6749 §2.1): anyone can have it,
+ * so it keeps no secret, and its name proves nothing. What protects the user is the consent page, and that codes are
+ * only sent to the computer that the browser runs on.
  */
 
 /** Its `client_id`. */

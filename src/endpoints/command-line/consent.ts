@@ -25,8 +25,8 @@ const MODE_UNKNOWN = new Denial('consent_not_by_person', 'no Sec-Fetch-Mode: an 
  * user has logged out. No script can send the mode of a navigation (Fetch §3.2.5), and the opener policy of the pages keeps scripts out of
  * them.
  *
- * Every browser since 2023 says the mode to an https origin, so one that does not is refused there. To a plain http name no browser says
- * it, nor is there an opener policy: there, scripts are not told apart.
+ * Every browser since 2023 sends the mode to an https origin, so one that does not is refused there. To a plain http
+ * name no browser sends it, and there is no opener policy either: there, scripts cannot be recognised.
  *
  * @returns `null` for a page
  */

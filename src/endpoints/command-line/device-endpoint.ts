@@ -30,7 +30,9 @@ export class DevicePages {
     this.#path = `${parts.login.basePath}/device`;
   }
 
-  /** Asks for the code. It is not taken from the address: a link that has it would spare a phisher the hardest part. */
+  /**
+   * Asks for the code. It is not taken from the address: a link with the code would spare a phisher the hardest part.
+   */
   async ask(exchange: Exchange, request: ScreenedRequest): Promise<Denial | null> {
     const script = scriptProblem(request);
     if (script !== null) return script;

@@ -15,9 +15,9 @@ import { newUserCode } from './user-code.ts';
 
 /** How long a user has, and the terminal polls. */
 export const DEVICE_CODE_LIFETIME_MS = 10 * 60_000;
-/** What the terminal is told to wait between two polls. */
+/** How long the terminal is asked to wait between two polls. */
 const INTERVAL_MS = 5_000;
-/** What it has to wait: an honest terminal may be early because its last answer was slow. */
+/** How long it has to wait: an honest terminal may be early because its last answer was slow. */
 const SHORTEST_INTERVAL_MS = 4_000;
 
 /** Wrong codes of one user, or from one address, before more are slowed (RFC 8628 §5.1). */
@@ -76,7 +76,7 @@ export class DeviceGrant {
   }
 
   /**
-   * The terminal asks what became of its login.
+   * The terminal asks for the outcome of its login.
    *
    * @param deviceCode  untrusted
    * @returns the tokens as JSON, or a Denial `device_*` | `code_refused` | `code_reused` | `rate_limited`

@@ -38,7 +38,7 @@ const REUSED = new Denial('code_reused', 'code was presented before: what it ope
 export interface Terminal {
   /** Address of the client, in plain form. */
   readonly address: string;
-  /** By what its user recognises it. */
+  /** What its user recognises it by. */
   readonly device: string;
   readonly source: AuditSource;
   /** Throws when the client has left and cannot take the tokens. */

@@ -8,8 +8,8 @@ const COMMAND_LINE_GRANTS = ['authorization_code', 'device_code'] as const;
 export type CommandLineGrant = (typeof COMMAND_LINE_GRANTS)[number];
 
 /**
- * What became of a login, step by step. `asked`: the user was asked, or a device code was given out. `completed`: tokens were
- * issued. `replayed`: a code was presented again, and its session has ended. `refused`: any other problem.
+ * The steps and outcomes of a login. `asked`: the user was asked, or a device code was given out. `completed`: tokens
+ * were issued. `replayed`: a code was presented again, and its session has ended. `refused`: any other problem.
  */
 const COMMAND_LINE_RESULTS = [
   'asked',

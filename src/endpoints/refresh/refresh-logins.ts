@@ -48,7 +48,7 @@ interface WithRefresh {
 }
 
 /**
- * What a login is to begin, for a configuration that may have no refresh tokens at all.
+ * What a login should begin, for a configuration that may have no refresh tokens at all.
  *
  * @see RefreshLogins.wanted
  */
@@ -98,7 +98,7 @@ export class RefreshLogins {
   }
 
   /**
-   * What a login is to begin.
+   * What a login should begin.
    *
    * @param asked  what it asks for; `null` when for nothing
    * @returns the kind of client, `null` for no refresh token, or a Denial `token_request_invalid` | `origin_forbidden`

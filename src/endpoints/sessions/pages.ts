@@ -43,7 +43,7 @@ interface EndingView {
 /** From here on the page says that the end is near. */
 const SOON_MS = 300_000;
 
-/** Says when the session ends, with one way to go on: stay, or log in again where staying does not help. */
+/** Says when the session ends, with one way to continue: stay, or log in again where staying does not help. */
 export const endingPage =
   (basePath: string, { endsAtMs, remainingMs, isFinal, returnTo, loginPath, refreshes }: EndingView): PageText =>
   (words) => {

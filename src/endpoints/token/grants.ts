@@ -23,7 +23,7 @@ interface GrantSettings {
   readonly mappedClaims: ReadonlySet<string>;
 }
 
-/** What became of a request; for the answer and for the audit. */
+/** The outcome of a request, for the answer and for the audit. */
 export interface Granted {
   readonly token: IssuedToken;
   readonly subject: string;

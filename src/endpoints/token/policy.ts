@@ -41,7 +41,7 @@ export function clientPolicies(clients: TokenEndpointConfig['clients']): Readonl
 }
 
 /**
- * Where a token is to be for.
+ * Chooses the audience of a token, and the scopes that it can have at most.
  *
  * @param audience  what is asked for; `null` stands for the only one that there is
  * @returns a Denial `grant_forbidden` | `target_forbidden`

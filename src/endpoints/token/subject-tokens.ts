@@ -96,7 +96,8 @@ export class SubjectTokens {
     if (endsAtMs - this.#parts.wallMs() < SHORTEST_LIFE_MS) return NEARLY_OVER;
     return {
       subject: claims['sub'] as string,
-      // A session in this store belongs to a user of this gateway, whichever of the gateways that share it made the token.
+      // A session in this store belongs to a user of this gateway, regardless of which of the gateways that share it
+      // made the token.
       presentedIssuer: session === null ? verified.presentedIssuer : null,
       tokenIssuer,
       claims: claims as Readonly<Record<string, JSONType>>,

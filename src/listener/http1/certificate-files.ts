@@ -57,7 +57,7 @@ export class CertificateFiles {
   }
 
   /**
-   * Puts in use what was read from the files of a configuration.
+   * Applies what was read from the files of a configuration.
    *
    * @param faults  of the files that became unusable; the configuration names the same ones as before
    * @returns what stays as it was, one line each

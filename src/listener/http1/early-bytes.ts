@@ -29,7 +29,10 @@ export class EarlyBytes {
     return this.#bytes;
   }
 
-  /** No tunnel will read them. The connection is still read, and no client waits so that it cannot be seen to leave. */
+  /**
+   * No tunnel will read them. The connection is still read, and no longer paused, so that a client that leaves is
+   * noticed.
+   */
   discard(): void {
     this.#isDiscarding = true;
     this.#bytes = Buffer.alloc(0);

@@ -1,10 +1,10 @@
-/** TLS handshakes under way: by which CA a client certificate is judged is decided when its handshake begins. */
+/** TLS handshakes under way: the beginning of a handshake decides which CA its client certificate is judged by. */
 
 import type { Socket } from 'node:net';
 
 /** The connections of a server that are in their handshake. */
 export class Handshakes {
-  /** By address and port of the client, which the socket with TLS has in common with the one below it. */
+  /** By address and port of the client, which the socket with TLS shares with the one below it. */
   readonly #underWay = new Map<string, Socket>();
   readonly #clients = new WeakMap<Socket, string>();
 

@@ -12,7 +12,7 @@ const formatAddress = ({ host, port }: ListenAddress): string => `${host.include
 interface Accepting {
   /** Connections that may wait to be accepted, at most `net.core.somaxconn` of the kernel. */
   readonly backlog?: number;
-  /** Servers that accept connections on the same address by sockets of their own (SO_REUSEPORT). Default: none. */
+  /** Servers that accept connections on the same address, on sockets of their own (SO_REUSEPORT). Default: none. */
   readonly others?: readonly Server[];
   /**
    * `alone` (default): the address must be free. `shared`: other processes of the same gateway listen on it as well, and one

@@ -224,7 +224,9 @@ export class Http1Server implements ListenerServer {
     this.#http2?.open(socket, peer);
   }
 
-  /** Closes connections when what they carry is over: what they were accepted by no longer holds. Tunnels stay. */
+  /**
+   * Closes each connection when its requests are over: the rule by which it was accepted no longer holds. Tunnels stay.
+   */
   #retireConnections(): void {
     this.#handshakes?.cut();
     this.#http2?.drain();

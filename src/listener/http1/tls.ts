@@ -5,7 +5,7 @@
  * its SNI callback. Where a file becomes unusable, its previous contents stay in use. Only TLS 1.2 and 1.3. A client that offers
  * by ALPN nothing that the listener speaks gets no connection.
  *
- * The certificate is chosen by SNI alone, and so is nothing else: versions and client certificates are the same for
+ * SNI alone chooses the certificate, and it chooses nothing else: versions and client certificates are the same for
  * every name, so that no name is a way around them (TLS-02).
  */
 
@@ -40,7 +40,7 @@ interface ReadCertificate extends Pair {
   readonly validFromMs: number;
   /** When the leaf expires; wall clock. */
   readonly expiresAtMs: number;
-  /** Whether it had when it was read: then it is used only where no other certificate is. */
+  /** Whether it had expired when it was read: then it is used only where there is no other certificate. */
   readonly isExpired: boolean;
 }
 
@@ -59,7 +59,7 @@ export interface TlsFiles {
   readonly clientCa: string | null | undefined;
   /** When the reading began; monotonic. */
   readonly readAtMs: number;
-  /** What the files were like before they were read. */
+  /** The state of the files just before they were read. */
   readonly seen: SeenFiles;
 }
 
@@ -74,8 +74,8 @@ const TICKET_KEY_BYTES = 48;
 export const newTicketKeys = (): Buffer => randomBytes(TICKET_KEY_BYTES);
 
 /**
- * The keys of tickets that stand for clients of one CA. A session that was resumed would else still be that of a client whose CA has
- * gone, and processes that share the secret may have read different ones.
+ * The keys of tickets for clients of one CA. Otherwise a client whose CA was removed could still resume its session;
+ * and processes that share the secret may have read different CAs.
  */
 const ticketKeysFor = (secret: Buffer, clientCa: string | null): Buffer =>
   clientCa === null
@@ -96,7 +96,7 @@ export class TlsCertificates {
 
   /**
    * @param files         all of which can be used
-   * @param ticketSecret  with which sessions are written into tickets, so that they can be resumed where it is known
+   * @param ticketSecret  encrypts sessions into tickets, so that any process that knows it can resume them
    */
   constructor(config: TlsConfig, files: TlsFiles, ticketSecret = newTicketKeys()) {
     this.#ticketSecret = ticketSecret;
@@ -141,8 +141,8 @@ export class TlsCertificates {
   /**
    * Sets the server whose default context, for clients that send no name, follows the files.
    *
-   * @param onOtherClients  a CA of client certificates has gone: clients that were let in before may finish what they have begun, and
-   *   begin nothing more
+   * @param onOtherClients  a CA for client certificates was removed: clients that were let in before may finish what
+   *   they have begun, and begin nothing more
    */
   attach(server: Pick<HttpsServer, 'setSecureContext'>, onOtherClients: () => void): void {
     this.#server = server;
@@ -165,7 +165,7 @@ export class TlsCertificates {
   }
 
   /**
-   * Puts in use what was read from the files of a configuration. Where a file cannot be used, what was read before stays in
+   * Applies what was read from the files of a configuration. If a file cannot be used, its previous contents stay in
    * use. Which CA client certificates come from, and the versions of TLS, change with a restart only.
    */
   use(config: TlsConfig, files: TlsFiles): void {
@@ -209,7 +209,10 @@ export class TlsCertificates {
   }
 }
 
-/** Whether the client gave a certificate that the configured CA did not sign: it is refused also where giving none is allowed. */
+/**
+ * Whether the client presented a certificate that the configured CA did not sign: it is refused even where clients may
+ * present none.
+ */
 export function hasBadClientCertificate(socket: TLSSocket): boolean {
   return !socket.authorized && socket.getPeerX509Certificate() !== undefined;
 }
@@ -263,8 +266,8 @@ export async function readTls(
 }
 
 /**
- * What there is to say about hosts of `publicOrigin` that no certificate covers. A client that asks for an address sends no
- * name, and gets the certificate that is served by default.
+ * Warnings about hosts of `publicOrigin` that no certificate covers. A client that asks for an address sends no name,
+ * and gets the certificate that is served by default.
  *
  * @returns nothing where a certificate could not be read: it may cover them
  */

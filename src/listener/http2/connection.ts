@@ -32,7 +32,7 @@ export interface ConnectionTimes extends PaceLimits {
   readonly keepAliveMs: number;
 }
 
-/** Begins what a request asks for, and makes it what its stream carries. A head that is to be refused says why. */
+/** Begins what a request asks for, and attaches it to the request's stream. A head that must be refused says why. */
 export type BeginRequest = (reply: Http2Reply, head: RequestHead, peer: PeerInfo, nowMs: number) => void;
 
 /** What the connections of a server share. */

@@ -116,8 +116,8 @@ function problemOf(method: string, protocol: string | null, scheme: string, isSe
 /**
  * Adds the handshake of HTTP/1.1 that RFC 8441 §5 leaves out, for the stages and the upstream.
  *
- * @returns whether the head has a key of its own, which nobody needs here but the client of the proxy that has sent it: HAProxy and Envoy
- *   pass on what a client of HTTP/1.1 has sent them
+ * @returns whether the head has a key of its own, which matters only to the client of the proxy that sent it: HAProxy
+ *   and Envoy pass on what an HTTP/1.1 client has sent them
  */
 function addHandshake(rawHeaders: string[]): boolean {
   const hasKey = rawHeaders.some((text, index) => index % 2 === 0 && text === 'sec-websocket-key');

@@ -25,7 +25,7 @@ import { Upload } from './upload.ts';
 /** The pool that a connection belongs to. Times in milliseconds, on the monotonic clock. */
 export interface ConnectionPool {
   readonly nowMs: Clock;
-  /** Has the connection expire when this time has come. */
+  /** Makes the connection expire at this time. */
   watch(deadlineMs: number): void;
   /** It can carry a request, from the next turn of the event loop on. */
   isFree(connection: ServerConnection): void;
@@ -40,7 +40,7 @@ const NOTHING = Buffer.alloc(0);
 /** All connections read into it, one after the other, so that data must be copied out. */
 const readBuffer = Buffer.allocUnsafeSlow(64 * 1024);
 
-/** A connection, from the attempt to make it on. */
+/** A connection, beginning with the attempt to make it. */
 export class ServerConnection {
   readonly #owner: ConnectionPool;
   #socket: Socket | null = null;
@@ -90,7 +90,7 @@ export class ServerConnection {
     return this.isReady;
   }
 
-  /** Sends a request. It stays free where that fails before anything is written. */
+  /** Sends a request. It stays free if that fails before anything is written. */
   send(request: Http1Request): void {
     const { asked, handler } = request;
     try {
@@ -271,7 +271,7 @@ export class ServerConnection {
     try {
       request.handler.onRequestUpgrade(fields, socket);
     } catch (thrown) {
-      // The connection no longer reports anything to the request.
+      // The connection no longer notifies the request of anything.
       socket.destroy();
       request.handler.onResponseError(thrown as Error);
     }

@@ -74,7 +74,7 @@ export class Http1Pool implements ConnectionPool {
     this.#timer = setTimeout(this.#expire, inMs).unref();
   }
 
-  /** Closes connections whose time is over. */
+  /** Closes connections whose time is up. */
   readonly #expire = (): void => {
     const nowMs = this.nowMs();
     this.#wakesAtMs = Number.POSITIVE_INFINITY;
@@ -94,7 +94,7 @@ export class Http1Pool implements ConnectionPool {
     this.#turnEnd ??= setImmediate(this.#serve);
   }
 
-  /** Gives free connections to waiting requests, and has connections made for the others. */
+  /** Gives free connections to waiting requests, and opens connections for the others. */
   readonly #serve = (): void => {
     this.#turnEnd = null;
     while (this.#free.length > 0 && this.#waiting.length > 0) {

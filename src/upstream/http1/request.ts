@@ -10,7 +10,7 @@ interface Carrier {
   drop(): void;
 }
 
-/** A request for one server, and the hold that its handler has on it. */
+/** A request for one server, and its handler's control over it. */
 export class Http1Request implements RequestController {
   readonly asked: ServerRequest;
   readonly handler: RequestHandler;

@@ -32,7 +32,10 @@ interface StreamConnectionOwner {
 
 /** A connection without streams is closed after this: a proxy or firewall on the way may have forgotten it by then. */
 const IDLE_TIMEOUT_MS = 60_000;
-/** A server that goes away may be busy with its end: it gets so many connect timeouts to answer, 20 s by default, as keepalive of gRPC has. */
+/**
+ * A server that goes away may be busy shutting down, so it gets this many connect timeouts to answer: 20 s by default,
+ * as for the keepalive of gRPC.
+ */
 const PATIENCE_WITH_LEAVING = 10;
 /** As for HTTP/1.1. */
 const MAX_HEADER_BYTES = 32 * 1024;
@@ -54,7 +57,10 @@ const SESSION_OPTIONS: ClientSessionOptions & { readonly strictSingleValueFields
   },
 };
 
-/** A connection, from the attempt to make it on. It is ready once both sides know the settings of the other (RFC 9113 §3.4). */
+/**
+ * A connection, beginning with the attempt to make it. It is ready once both sides know the settings of the other (RFC
+ * 9113 §3.4).
+ */
 export class StreamConnection {
   readonly #settings: StreamConnectionSettings;
   readonly #owner: StreamConnectionOwner;
@@ -88,7 +94,7 @@ export class StreamConnection {
     return this.#settings.url.protocol === 'https:' ? 'https' : 'http';
   }
 
-  /** Whether it can carry requests, or could. */
+  /** Whether it is open, with or without room for more requests. */
   get isReady(): boolean {
     return this.#isReady;
   }
@@ -185,7 +191,7 @@ export class StreamConnection {
     });
     session.on('goaway', (_code, lastStreamId) => {
       this.#lastStreamId = lastStreamId ?? Number.POSITIVE_INFINITY;
-      // A server that goes away may be gone before the streams that it has left, and Node does not always notice.
+      // A server that goes away may be gone before its last streams have ended, and Node does not always notice.
       this.probe(this.#settings.connectTimeoutMs * PATIENCE_WITH_LEAVING);
     });
     session.on('error', (error) => this.#end(this.#isReady ? error : notHttp2(error)));

@@ -51,7 +51,7 @@ export class UpstreamServer {
       : new Http1Pool(connect, maxConnections, monotonicMs);
   }
 
-  /** Whether it may be chosen: it is not ejected, or its time is over and it may prove itself. */
+  /** Whether it may be chosen: it is not ejected, or its time is up and it may prove itself. */
   isEligible(): boolean {
     return this.#monotonicMs() >= this.#ejectedUntilMs;
   }
@@ -77,7 +77,7 @@ export class UpstreamServer {
     return { busy, idle };
   }
 
-  /** By which servers are compared. */
+  /** How busy it is, to compare servers by. */
   get load(): number {
     return this.inFlight + this.tunnels;
   }

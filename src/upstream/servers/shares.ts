@@ -1,8 +1,8 @@
 /**
- * How many connections of an upstream one client or session may hold, so that a few that are slow, on purpose or not, do not
- * keep all others from it. What each may hold depends on what is left: when little is free, those that hold much wait until
- * something is given back (dynamic thresholds, Choudhury and Hahne 1998). None is refused for that, and a single client may
- * hold four fifths.
+ * How many connections of an upstream one client or session may hold, so that a few slow ones, on purpose or not, do
+ * not keep all others from it. What each may hold depends on what is left: when little is free, those that hold much
+ * wait until something is given back (dynamic thresholds, Choudhury and Hahne 1998). None is refused for that, and a
+ * single client may hold four fifths.
  */
 
 import { FairQueue } from '../../lib/concurrency/fair-queue.ts';

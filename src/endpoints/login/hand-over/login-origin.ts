@@ -102,7 +102,7 @@ export class LoginOrigin {
     return this.#parts.requirements.get(route) ?? MALFORMED;
   }
 
-  /** Where a login leads back to: here, without what has been asked of that login. */
+  /** Where a login leads back to: here, without the parameters that were meant for the login itself. */
   #addressOf({ origin, state, challenge, route }: Asked): string {
     const parameters = { to: origin, state, challenge, ...(route !== null && { route }) };
     return `${this.#path}?${new URLSearchParams(parameters)}`;

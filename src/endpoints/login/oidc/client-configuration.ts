@@ -13,7 +13,7 @@ import type { ProviderSettings } from './settings.ts';
 
 let library: Promise<typeof import('openid-client')> | null = null;
 
-/** The protocol library. Loaded when it is first needed: most of what starts the program logs nobody in. */
+/** The protocol library. Loaded when it is first needed: most runs of the program log nobody in. */
 export function protocolLibrary(): Promise<typeof import('openid-client')> {
   // `import()` of what is loaded already still takes a hundredth of the time of a login.
   library ??= import('openid-client');

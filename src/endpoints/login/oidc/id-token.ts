@@ -1,6 +1,6 @@
 /**
  * ID tokens (OpenID Connect Core §3.1.3.7). The protocol library checks the claims of one that comes from the token endpoint,
- * but not its signature. Here it is judged once more, by the verifier of the gateway: strict form, pinned algorithms, the
+ * but not its signature. Here it is judged again, by the verifier of the gateway: strict form, pinned algorithms, the
  * signature by the provider's own keys, `azp` and `at_hash`.
  */
 

@@ -1,4 +1,6 @@
-/** Rules about identity providers: that names fit, that nothing weak is written, and who is let in without meaning to. */
+/**
+ * Rules about identity providers: that names match, that no setting is weak, and that nobody is admitted by mistake.
+ */
 
 import { defineCodes, error, type KeyPath, warning } from '../../../config/findings/problem.ts';
 import type { LintContext } from '../../../config/lint.ts';
@@ -44,7 +46,7 @@ type Context = LintContext<ProviderDraft>;
 /** Claims that name a person for now, not for good. */
 const PASSING_NAMES = ['email', 'preferred_username', 'username', 'upn', 'unique_name', 'nickname', 'login', 'name'];
 
-/** Issuers with which anybody can get an account. */
+/** Issuers with which anyone can get an account. */
 const OPEN_ISSUERS = ['https://accounts.google.com', 'https://gitlab.com'];
 
 /** Issuers whose metadata have no `end_session_endpoint`. Other servers of GitLab have none either. */

@@ -1,6 +1,6 @@
 /**
- * The metadata of an identity provider (OpenID Connect Discovery 1.0 §3, RFC 8414 §2), read strictly: what is used of them,
- * and nothing that could weaken a login.
+ * The metadata of an identity provider (OpenID Connect Discovery 1.0 §3, RFC 8414 §2), read strictly: only what the
+ * gateway uses of it, and nothing that could weaken a login.
  */
 
 import { isLoopbackHost } from '../../../lib/address.ts';

@@ -1,4 +1,4 @@
-/** What is known of identity providers that many people have, so that a configuration needs to say only what is its own. */
+/** What is known about common identity providers, so that a configuration states only what is specific to it. */
 
 /** Endpoints of a provider without discovery. */
 export interface ProviderEndpoints {

@@ -108,7 +108,7 @@ export class IdentityProvider {
     return this.settings.name;
   }
 
-  /** Since when its metadata and keys were last fetched; `null` where they never were, or are not. */
+  /** How long ago its metadata and keys were last fetched; `null` where they never were, or are not fetched at all. */
   get ageMs(): number | null {
     return this.keys.isFetched ? this.keys.ageMs : null;
   }

@@ -57,7 +57,7 @@ export function refusalOf(
   if (thrown instanceof library.ResponseBodyError) {
     provider.logProblem(thrown.error, thrown.error_description);
     if (thrown.error === 'invalid_grant') return GRANT_REFUSED;
-    // The client id, its secret, the redirect URI: nobody can log in until the operator has mended it.
+    // The client id, its secret, the redirect URI: nobody can log in until the operator has corrected it.
     throw providerUnavailable('it refuses this client', thrown);
   }
   if (thrown instanceof library.WWWAuthenticateChallengeError)
@@ -75,7 +75,7 @@ export function ruleOf({
   cause,
 }: Error & { readonly code?: string | undefined }): string {
   const inner = (cause instanceof Error ? cause.cause : cause) as Readonly<Record<string, unknown>> | null | undefined;
-  // The library has one code for several problems; what it hands over with the code tells them apart.
+  // The library has one code for several problems; the details that come with the code distinguish them.
   if (code === 'OAUTH_UNSUPPORTED_OPERATION' && inner?.['body'] !== undefined) return 'token_type is not supported';
   const rule = code
     .replace(/^OAUTH_/, '')

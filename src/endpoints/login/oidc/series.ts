@@ -33,7 +33,7 @@ const FETCH_RESULTS = ['refreshed', 'partial', 'failed'] as const;
 
 interface AgeingProvider {
   readonly name: string;
-  /** `null` where metadata were never fetched. */
+  /** `null` where metadata was never fetched. */
   readonly ageMs: number | null;
 }
 

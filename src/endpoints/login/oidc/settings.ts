@@ -8,10 +8,10 @@ import type { ProviderConfig } from './section.ts';
 
 const OPENID_SCOPES = ['openid', 'profile', 'email'];
 
-/** A provider as it is written, filled up with its preset and the defaults. */
+/** A provider as it is configured, completed with its preset and the defaults. */
 export type ProviderSettings = ReturnType<typeof withPreset>;
 
-/** Fills a provider up. */
+/** Completes a provider. */
 export function withPreset(written: ProviderConfig) {
   const preset = written.preset === undefined ? null : presetOf(written.preset);
   const endpoints = written.endpoints ?? (written.issuer === undefined ? preset?.endpoints : undefined) ?? null;

@@ -198,7 +198,7 @@ function offsetOf(document: ReturnType<typeof parseDocument>, keys: readonly (st
   return 0;
 }
 
-/** What tells one version of a file from another, also when a symbolic link is swapped (as Kubernetes does). */
+/** What distinguishes one version of a file from another, even if a symbolic link is swapped (as Kubernetes does). */
 async function fingerprint(path: string): Promise<string> {
   const { ino, mtimeMs, ctimeMs, size } = await stat(path);
   return `${ino} ${mtimeMs} ${ctimeMs} ${size}`;
@@ -207,7 +207,7 @@ async function fingerprint(path: string): Promise<string> {
 /** One version of the file. */
 export interface UsersVersion {
   readonly users: Users;
-  /** Tells it from others. */
+  /** Distinguishes it from others. */
   readonly fingerprint: string;
 }
 
@@ -240,7 +240,7 @@ export class UsersFile {
 
   /**
    * @param version    that was read last
-   * @param onProblem  told, once per problem, why a later version is not used
+   * @param onProblem  called, once per problem, with the reason why a later version is not used
    */
   constructor(path: string, version: UsersVersion, onProblem: (message: string) => void) {
     this.#path = path;

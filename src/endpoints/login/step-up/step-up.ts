@@ -1,6 +1,7 @@
 /**
- * `GET {base}/step-up`: a user whose session comes from a provider logs in there once more, since a route requires more than
- * the session has. The route is named by its id, and what it requires is read from the configuration, never from the request.
+ * `GET {base}/step-up`: a user whose session comes from a provider logs in there again, because a route requires more
+ * than the session has. The route is named by its id, and what it requires is read from the configuration, never from
+ * the request.
  */
 
 import type { Requirement } from '../../../authorization/section.ts';
@@ -19,7 +20,7 @@ const NO_ROUTE = new Denial('query_malformed', 'no route of that id requires a l
 
 const NO_PROVIDER = new Denial('step_up_required', 'the session comes from no identity provider that can be asked');
 
-/** Begins logins once more. */
+/** Begins step-ups. */
 export class StepUp {
   readonly #login: EndpointParts;
   readonly #providers: ProviderLogins;
@@ -28,7 +29,7 @@ export class StepUp {
 
   /**
    * @param requirements  `require` of routes, by id
-   * @param otherOrigin   of a configuration with a login origin: there, people log in once more, too
+   * @param otherOrigin   of a configuration with a login origin: people step up there, too
    */
   constructor(
     login: EndpointParts,

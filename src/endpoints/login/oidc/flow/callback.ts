@@ -151,7 +151,7 @@ export class LoginCallback {
     return typeof endsAtSec === 'number' ? endsAtSec * 1_000 - this.#parts.login.wallMs() : Number.NaN;
   }
 
-  /** The same answer once more: the browser sent it again, or the user went back (OIDC-08). */
+  /** The same answer a second time: the browser sent it again, or the user went back (OIDC-08). */
   async #again(exchange: Exchange, request: ScreenedRequest, { returnTo }: LoginTransaction): Promise<Denial | null> {
     const user = await presentUser(this.#parts.login, exchange, request);
     if (user === null || user instanceof Denial) return USED;

@@ -63,7 +63,7 @@ function responseProblem(
   provider: IdentityProvider,
 ): Denial | null {
   const iss = parameters.get('iss') ?? null;
-  // RFC 9207 §2.4: first of all. Who has no issuer states none that could be compared.
+  // RFC 9207 §2.4: first of all. A provider without an issuer states none that could be compared.
   if (iss !== null && provider.settings.issuer !== null && iss !== issuer) return MIX_UP;
   if (iss === null && statesIssuer) return NO_ISSUER;
   if (OF_OTHER_FLOWS.some((name) => parameters.has(name))) return IMPLICIT;

@@ -14,7 +14,7 @@ export interface ProviderAttempt {
   readonly provider: IdentityProvider;
   /** Known once the transaction is. */
   returnTo: string;
-  /** What it has to show, if it is a login once more; known likewise. */
+  /** What it has to show, if it is a step-up; known likewise. */
   stepUp: WantedStepUp | null;
   /** Whether the user asks to stay logged in; known likewise. */
   remember: boolean;

@@ -15,7 +15,7 @@ interface ShownProvider {
   readonly startPath: (returnTo: string, remember: boolean) => string;
 }
 
-/** The address of the login page itself. @param remember  whether it is asked to stay logged in */
+/** The address of the login page itself. @param remember  whether the user asks to stay logged in */
 type RememberPath = (returnTo: string, remember: boolean) => string;
 
 /**

@@ -29,7 +29,7 @@ export interface WantedLogin {
   readonly returnTo: string;
   /** Whether they want to choose another account. */
   readonly isSwitch: boolean;
-  /** What it has to show, if it is a login once more; `null` for a first one. */
+  /** What it has to show, if it is a step-up; `null` for a first login. */
   readonly stepUp: WantedStepUp | null;
   /** Whether they ask to stay logged in; ignored where that is not offered. */
   readonly remember: boolean;

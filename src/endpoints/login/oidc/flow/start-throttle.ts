@@ -1,6 +1,6 @@
 /**
- * How many logins a client may begin. Each takes up room in the store for a while, and anybody can begin one, so a flood must
- * not fill it; but an office of thousands can share one address, and a browser opens twenty tabs at once.
+ * How many logins a client may begin. Each takes up room in the store for a while, and anyone can begin one, so a flood
+ * must not fill it; but an office of thousands can share one address, and a browser opens twenty tabs at once.
  *
  * Counted by each process for itself, so that a flood costs the store nothing.
  */

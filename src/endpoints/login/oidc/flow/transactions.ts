@@ -18,7 +18,7 @@ import type { LoginTransactionStore } from '../../../../store/store.ts';
 import { ownCookie } from '../../../own-cookie.ts';
 import { stepUpSchema } from './wanted-step-up.ts';
 
-/** How the names of cookies begin by which a browser is recognised when it comes back from a provider. */
+/** How the names of the cookies begin that identify a browser when it comes back from a provider. */
 export const LOGIN_COOKIE_PREFIX = '__Host-login-';
 /** Characters of the id in the name: two of a hundred tabs have the same ones once in 3,000 times. */
 const NAME_LENGTH = 4;
@@ -62,7 +62,7 @@ const transactionSchema = z.strictObject({
   /** The session that the browser had; a POST from the provider's page brings no cookie for it. */
   replaces: z.string().refine(isSessionHandle).nullable(),
   isUsed: z.boolean(),
-  /** For a login once more: what it has to show; `null` for a first one. */
+  /** For a step-up: what it has to show; `null` for a first login. */
   stepUp: stepUpSchema.nullable().default(null),
   /** Whether the user asks to stay logged in. */
   remember: z.boolean().default(false),
@@ -91,7 +91,7 @@ export class LoginTransactions {
   readonly #cookieAttributes: string;
 
   /**
-   * @param turns        in which logins go on once the store has answered
+   * @param turns        in which logins continue once the store has answered
    * @param comesByPost  whether a provider sends browsers back with a POST, with which only SameSite=None cookies come
    */
   constructor(store: LoginTransactionStore, turns: Turns, comesByPost: boolean, wallMs: Clock) {
@@ -161,7 +161,7 @@ export class LoginTransactions {
   }
 
   /**
-   * Keeps a logout that goes on at a provider.
+   * Keeps a logout that continues at a provider.
    *
    * @throws DependencyFault `store_unavailable` | `store_full`, as a rejection
    */

@@ -1,4 +1,4 @@
-/** A login once more: what it asks the provider for, and whether what comes back is enough. */
+/** A step-up: what it asks the provider for, and whether what comes back is enough. */
 
 import { z } from 'zod';
 import type { Requirement } from '../../../../authorization/section.ts';
@@ -22,7 +22,7 @@ export const stepUpSchema = z.strictObject({
   }),
 });
 
-/** What a login once more has to show. */
+/** What a step-up has to show. */
 export type WantedStepUp = Readonly<z.output<typeof stepUpSchema>>;
 
 /**

@@ -35,7 +35,7 @@ export class FrontchannelLogout {
   readonly #login: EndpointParts;
   readonly #throttle: StartThrottle;
 
-  /** @param throttle  of requests: anybody can send them, and each costs the store a write */
+  /** @param throttle  of requests: anyone can send them, and each costs the store a write */
   constructor(provider: IdentityProvider, login: EndpointParts, throttle: StartThrottle) {
     this.#provider = provider;
     this.#login = login;

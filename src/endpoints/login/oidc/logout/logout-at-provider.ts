@@ -1,6 +1,7 @@
 /**
- * A logout here that goes on at the provider (OpenID Connect RP-Initiated Logout 1.0 §2, §3), so that its session in this
- * browser ends too. The session here has ended before: whatever the provider does, or does not answer, nobody stays logged in.
+ * A logout here that continues at the provider (OpenID Connect RP-Initiated Logout 1.0 §2, §3), so that its session in
+ * this browser ends too. The session here has ended before: whatever the provider does, or does not answer, nobody
+ * stays logged in.
  *
  * With `id_token_hint` where the ID token was kept: without it, most providers ask the user whether to log out.
  */
@@ -31,7 +32,7 @@ interface LogoutAtProviderParts {
   readonly basePath: string;
 }
 
-/** Where a logout goes on. */
+/** Where a logout continues. */
 interface NextStep {
   /** Of the provider, for people. */
   readonly label: string;
@@ -69,7 +70,7 @@ export class LogoutAtProvider {
   }
 
   /**
-   * Where the logout of a session that has ended goes on; `null` where it is over. Waits for no provider.
+   * Where the logout of a session that has ended continues; `null` where it is over. Waits for no provider.
    *
    * @param idToken  of the session; `null` where there is none
    */

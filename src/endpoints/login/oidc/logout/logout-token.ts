@@ -1,6 +1,6 @@
 /**
  * Logout tokens (OpenID Connect Back-Channel Logout 1.0 §2.4, §2.6), judged by the verifier of the gateway, as ID tokens are.
- * Whether one was used before, the caller finds out.
+ * The caller finds out whether one was used before.
  */
 
 import { decodeCompact } from '../../../../jwt/compact.ts';

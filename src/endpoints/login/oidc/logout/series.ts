@@ -1,4 +1,4 @@
-/** What is counted of logouts by identity providers, and of those that go on there. */
+/** What is counted of logouts by identity providers, and of those that continue there. */
 
 import { CONFIGURED, type MetricRegistry } from '../../../../telemetry/registry.ts';
 
@@ -8,7 +8,7 @@ import { CONFIGURED, type MetricRegistry } from '../../../../telemetry/registry.
  */
 const OUTCOMES = ['ended', 'none', 'refused', 'failed'] as const;
 
-/** `ended`: sessions ended; `none`: there was none to end. Anybody can ask, so what is refused is not counted here. */
+/** `ended`: sessions ended; `none`: there was none to end. Anyone can ask, so refusals are not counted here. */
 const FRAME_OUTCOMES = ['ended', 'none'] as const;
 
 /** `begun`: the browser was sent to the provider; `returned`: the provider has sent it back. */

@@ -25,13 +25,13 @@ import {
   UnusableAnswer,
 } from './sessions-at-providers.ts';
 
-/** What became of a renewal. */
+/** The outcome of a renewal. */
 type Renewal =
   /** The tokens are as wanted: they have just been renewed, here or elsewhere. */
   | { readonly outcome: 'done'; readonly tokens: ProviderTokens; readonly confirmedAgoMs: number }
   /** Another replica is renewing them, or failed a moment ago. */
   | { readonly outcome: 'held'; readonly leftMs: number }
-  /** There are no tokens by which the provider could be asked. */
+  /** There are no tokens with which the provider could be asked. */
   | { readonly outcome: 'lost' }
   /** The session has ended. */
   | { readonly outcome: 'ended' };

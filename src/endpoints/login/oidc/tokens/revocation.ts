@@ -16,7 +16,7 @@ interface TokenRevokerParts {
   readonly log: Logger;
 }
 
-/** Tells providers which tokens are no longer needed. */
+/** Informs providers which tokens are no longer needed. */
 export class TokenRevoker {
   readonly #parts: TokenRevokerParts;
 
@@ -24,7 +24,7 @@ export class TokenRevoker {
     this.#parts = parts;
   }
 
-  /** Revokes tokens, where their provider takes that. Returns at once. */
+  /** Revokes tokens, where their provider supports that. Returns at once. */
   revoke(provider: IdentityProvider, { refreshToken, accessToken }: ProviderTokens): void {
     const token = refreshToken ?? accessToken;
     if (token === null || provider.knownMetadata?.revocationEndpoint == null) return;

@@ -86,7 +86,7 @@ export class SessionsAtProviders {
   /**
    * Updates a session from its provider's answer.
    *
-   * @returns what became of it, or a Denial if the user could no longer log in
+   * @returns the outcome, or a Denial if the user could no longer log in
    * @throws UnusableAnswer | DependencyFault `store_unavailable`, as a rejection: nothing has ended
    */
   async follow(
@@ -129,7 +129,8 @@ export class SessionsAtProviders {
   }
 
   /**
-   * Ends a session. The sessions of terminals that were let in there go first: if that fails, the next request finds them once more.
+   * Ends a session. The sessions of terminals that were let in there go first: if that fails, the next request finds
+   * them again.
    *
    * @throws DependencyFault `store_unavailable`, as a rejection
    */

@@ -8,7 +8,7 @@
 
 import { isJsonObject } from '../../../../lib/text/json.ts';
 
-/** Claims from outside: their form is not known. */
+/** Claims from outside, of unknown form. */
 export type ProviderClaims = Readonly<Record<string, unknown>>;
 
 /** What a provider says about a user, by the document that says it. */
@@ -19,13 +19,13 @@ export interface ClaimDocuments {
   readonly userinfo: ProviderClaims | null;
 }
 
-/** The claims of all documents as one; where two have the same, the ID token's, which is signed, counts. */
+/** The claims of all documents as one; where two documents have the same claim, that of the signed ID token counts. */
 export const mergedClaims = ({ idToken, userinfo }: ClaimDocuments): ProviderClaims => ({ ...userinfo, ...idToken });
 
 /** The form of a path: printable ASCII without spaces. */
 export const CLAIM_PATH = /^[\x21-\x7e]+$/;
 
-/** What claims have at a path; `undefined` where they have nothing. Looks at own members only. */
+/** The value of claims at a path; `undefined` where there is none. Looks at own members only. */
 export const claimAt = (claims: ProviderClaims, path: string): unknown =>
   Object.hasOwn(claims, path) ? claims[path] : walk(claims, path.split('.'));
 
