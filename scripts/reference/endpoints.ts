@@ -37,7 +37,7 @@ export const PUBLIC_ENDPOINTS = [
   [
     'GET',
     '{base}/step-up',
-    'A user logs in once more at the identity provider of the session, because a route has `require`: `route` is its id.',
+    'A user logs in again at the identity provider of the session, because a route has `require`: `route` is its id.',
   ],
   [
     'GET',

@@ -115,7 +115,7 @@ export const ENDPOINTS: readonly AdminEndpoint[] = [
   {
     method: 'GET',
     path: '/api/status',
-    summary: 'What the processes say of themselves, reloads, and why recent requests were refused or failed.',
+    summary: 'What the processes report about themselves, reloads, and why recent requests were refused or failed.',
     guard: 'token',
     answer: async (_request, parts) => json(200, await gatewayStatus(parts)),
   },

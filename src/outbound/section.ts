@@ -156,7 +156,7 @@ const destination = (context: SchemaContext) => {
       .strictObject({
         host: host.meta({
           description:
-            'Host or list of hosts that the workload calls, such as orders.internal. Default: 127.0.0.1, localhost and [::1], told apart by path.',
+            'Host or list of hosts that the workload calls, such as orders.internal. Default: 127.0.0.1, localhost and [::1], distinguished by path.',
         }),
         path: path.meta({
           description: 'Path or list of paths, with everything below them. Default: all paths of the host.',

@@ -9,8 +9,9 @@
  *
  * NOT checked: whether the session behind the token has been revoked in the meantime. A token that was sent before its
  * session ended is accepted until its `exp` (two minutes by default). If that is too long, pass
- * {@link VerifierOptions.isRevoked}, or put a sidecar gateway in front, which follows the revocation feed. Nor whether a
- * token was seen before: within its lifetime it can be presented again, to the audience that it names.
+ * {@link VerifierOptions.isRevoked}, or put a sidecar gateway in front, which follows the revocation feed. Nor is it
+ * checked whether a token was seen before: within its lifetime it can be presented again, to the audience that it
+ * names.
  *
  * Imports jose and Node's own modules; neither the gateway nor its configuration.
  */

@@ -30,7 +30,7 @@ export interface VerifierOptions {
   readonly jwks?: object;
   /** CA of the server with the keys, PEM. Default: the CAs of the system. */
   readonly ca?: string;
-  /** Accepted signature algorithms, whatever a token says. Default: ES256. Symmetric ones do not exist here. */
+  /** Accepted signature algorithms, whatever a token says. Default: ES256. Symmetric ones are not supported. */
   readonly algorithms?: readonly string[];
   /** Accepted `typ` headers, case-insensitive. Default: JWT and at+jwt; a missing one counts as JWT. */
   readonly types?: readonly string[];
@@ -218,7 +218,7 @@ function keysAddress({ issuer, jwksUrl, insecureHttp = false }: VerifierOptions)
   const written = jwksUrl ?? `${issuer.replace(/\/$/, '')}/.well-known/jwks.json`;
   const url = URL.parse(written);
   if (url === null || !['http:', 'https:'].includes(url.protocol))
-    throw new TypeError('jwksUrl: an http or https address, needed where the issuer is none');
+    throw new TypeError('jwksUrl: an http or https address, needed if the issuer is not one');
   if (url.protocol === 'http:' && !isLoopbackHost(url.hostname) && !insecureHttp)
     throw new TypeError('jwksUrl: plain http to another host; use https, or say insecureHttp if that is meant');
   return url.href;

@@ -95,7 +95,7 @@ export const SESSIONS: readonly PanelSpec[] = [
   },
   {
     title: 'Logouts with identity providers',
-    description: 'That the provider asked for, or that went on there.',
+    description: 'Requested by the provider, or continued there.',
     unit: 'ops',
     queries: [
       [rateBy('provider, outcome', 'provider_backchannel_logouts_total'), '{{provider}} back channel {{outcome}}'],

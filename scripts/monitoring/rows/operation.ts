@@ -1,4 +1,4 @@
-/** Panels about what the gateway stands on: store, upstreams, files, the process. */
+/** Panels about what the gateway depends on: store, upstreams, files, the process. */
 
 import { named, type PanelSpec, PROCESS, quantile, quantiles, rate, rateBy, rateOfSome, series } from '../panels.ts';
 

@@ -50,7 +50,7 @@ export const OVERVIEW: readonly PanelSpec[] = [
   },
 ];
 
-/** Requests, by route and by what became of them. */
+/** Requests, by route and by outcome. */
 export const TRAFFIC: readonly PanelSpec[] = [
   {
     title: 'Requests by route',
@@ -61,7 +61,7 @@ export const TRAFFIC: readonly PanelSpec[] = [
   },
   {
     title: 'Answers by class of status',
-    description: 'What clients get, whoever answered.',
+    description: 'What clients get, from upstreams and from the gateway.',
     unit: 'reqps',
     queries: [[rateBy('code_class', 'http_requests_total', ROUTE), '{{code_class}}']],
     isStacked: true,

@@ -170,7 +170,7 @@ function checkSource(value: Sourced, refinement: z.RefinementCtx): void {
   }
   if (value.issuer === undefined && !WITHOUT_ISSUER.includes(source)) problem('needs issuer, the exact `iss`');
   if (value.issuer !== undefined && source === 'spiffe')
-    problem('has no use with spiffe: its tokens are told by their trust domain', 'issuer');
+    problem('has no use with spiffe: its tokens are recognised by their trust domain', 'issuer');
   if (value.algorithms === undefined && !WITHOUT_ALGORITHMS.includes(source))
     problem('needs algorithms, those that are accepted');
   if (value.algorithms !== undefined && FIXED_ALGORITHMS.includes(source))

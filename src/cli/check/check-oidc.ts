@@ -30,7 +30,7 @@ export const checkOidc = defineCommand({
     ['sallyport check oidc corporate --json', 'In a job that runs every day: certificates and secrets expire'],
   ],
   exit: {
-    ok: 'no setting is known not to work',
+    ok: 'no setting is known to fail',
     failed: 'a setting will not work, or the provider cannot be asked',
   },
   async run({ options, args, io }) {

@@ -1,6 +1,6 @@
 /**
- * How an identity provider answers the gateway as its client before anybody logs in: whether it knows the redirect URI, and
- * whether it accepts the secret or the key.
+ * How an identity provider answers the gateway as its client before anyone logs in: whether it knows the redirect URI,
+ * and whether it accepts the secret or the key.
  */
 
 import { randomBytes } from 'node:crypto';
@@ -70,7 +70,7 @@ function answerFinding(about: string, redirectUri: string, { status, location, t
       about,
       `${redirectUri}: the provider shows an error (${status}). It is probably not registered, or the client id is wrong`,
     );
-  return warn(about, `${redirectUri}: cannot be told without a login (the provider answers ${status})`);
+  return warn(about, `${redirectUri}: cannot be checked without a login (the provider answers ${status})`);
 }
 
 function returned(about: string, redirectUri: string, error: string | null, description: string | null): Finding {
@@ -105,7 +105,7 @@ export async function credentialFinding(provider: IdentityProvider, redirectUri:
     if (WRONG_CODE.includes(error)) return ok(about, 'the token endpoint accepts the client');
     if (WRONG_CLIENT.includes(error))
       return failure(about, `the token endpoint refuses the client: ${error}${description}`);
-    return warn(about, `cannot be told: the token endpoint answers an invented code with ${error}${description}`);
+    return warn(about, `cannot be checked: the token endpoint answers an invented code with ${error}${description}`);
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * check: what `sallyport check` asks other servers, to say which settings will not work before anybody notices.
+ * check: what `sallyport check` asks other servers, to find settings that will not work before a user does.
  *
  * Input: a part of the configuration. Output: findings, in the order in which they were made. Nothing is changed.
  * Text from servers is untrusted: it is shown as printable ASCII, and truncated.

@@ -202,8 +202,11 @@ function userinfo(document: MetadataDocument, settings: ProviderSettings): reado
 function logout(document: MetadataDocument, { logoutAtProvider, preset }: ProviderSettings): Finding {
   const isOffered = document['end_session_endpoint'] !== undefined;
   if (!logoutAtProvider)
-    return note('logout', isOffered ? 'the provider can be told (RP-initiated logout)' : 'not offered by the provider');
-  if (isOffered || preset === 'auth0') return ok('logout', 'goes on at the provider');
+    return note(
+      'logout',
+      isOffered ? 'supported by the provider (RP-initiated logout)' : 'not offered by the provider',
+    );
+  if (isOffered || preset === 'auth0') return ok('logout', 'continues at the provider');
   return warn(
     'logout',
     'logoutAtProvider is set, but the provider has no end_session_endpoint: a logout ends only the session here',
@@ -217,7 +220,7 @@ function further(document: MetadataDocument): readonly Finding[] {
     note(about, has(name) ? words : 'not offered by the provider');
   return [
     said('iss', 'authorization_response_iss_parameter_supported', 'in every answer (RFC 9207)'),
-    said('back-channel', 'backchannel_logout_supported', 'the provider can tell the gateway of logouts'),
+    said('back-channel', 'backchannel_logout_supported', 'the provider can notify the gateway of logouts'),
     said('revocation', 'revocation_endpoint', 'of tokens (RFC 7009)'),
   ];
 }

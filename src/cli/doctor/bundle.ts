@@ -1,6 +1,7 @@
 /**
- * The archive for a bug report: what doctor found, and what it found it in. No secret: configurations are those of
- * `GET /-/config` and `validate`, with secrets removed; requests are without address, path, host and subject.
+ * The archive for a bug report: the findings of doctor, and what they are based on. No secret: configurations are
+ * those of `GET /-/config` and `validate`, with secrets removed; requests are without address, path, host and
+ * subject.
  */
 
 import { writeFile } from 'node:fs/promises';

@@ -1,4 +1,4 @@
-/** `sallyport doctor`: diagnoses a gateway that misbehaves, from beside it. */
+/** `sallyport doctor`: diagnoses a misbehaving gateway, next to which it runs. */
 
 import { resolve } from 'node:path';
 import { defineCommand, EXIT } from '../command.ts';

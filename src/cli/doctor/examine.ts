@@ -1,4 +1,4 @@
-/** Runs every check, in the order in which one would look. */
+/** Runs every check, in the order in which a person would look. */
 
 import type { Clocks } from '../../lib/clock.ts';
 import { auditFinding, certificateFindings, configurationFindings, keyFindings } from './file-checks.ts';

@@ -4,7 +4,7 @@ import { join, relative } from 'node:path';
 import type { Answers } from './answers.ts';
 import { FILES, fileNames, listeningAddress } from './files.ts';
 
-/** What `init` prints at the end. Each command stands on a line of its own. */
+/** What `init` prints at the end. Each command is on a line of its own. */
 export function nextSteps(directory: string, answers: Answers, cwd: string): string {
   const { origin, user, password, isPasswordGenerated } = answers;
   const inside = relative(cwd, directory);

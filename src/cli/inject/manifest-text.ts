@@ -23,7 +23,7 @@ import { ConfigFault } from '../../errors.ts';
 /** A map or a list of the parsed text. */
 type Collection = YAMLMap | YAMLSeq;
 
-/** What stands from `start` to `end` becomes `text`. */
+/** What is from `start` to `end` becomes `text`. */
 interface Splice {
   readonly start: number;
   readonly end: number;
@@ -68,7 +68,7 @@ export class ManifestText {
     this.#eol = text.includes('\r\n') ? '\r\n' : '\n';
   }
 
-  /** The text with all changes. Those at one place stand in the order in which they were made. */
+  /** The text with all changes. Those at one place are in the order in which they were made. */
   changed(): string {
     let [result, at] = ['', 0];
     for (const { start, end, text } of this.#splices.toSorted((a, b) => a.start - b.start)) {
@@ -163,7 +163,7 @@ export class ManifestText {
       if (isRemoved[index] !== true) continue;
       const [start, end] = entryRange(entry);
       const next = items[index + 1];
-      // The first key of a map in a list stands behind a dash, which is then that of the next key.
+      // The first key of a map in a list follows a dash, which is then that of the next key.
       const isBehindDash = dashes === null && this.#indentBefore(start) === null && next !== undefined;
       if (isBehindDash) this.#splice(start, entryRange(next)[0], '');
       else this.#removeLines(dashes?.[index] ?? start, end);
@@ -176,7 +176,7 @@ export class ManifestText {
     const leading = firstKept === -1 ? items.length : firstKept;
     const first = ranges[0];
     if (leading > 0 && first !== undefined) {
-      // To the next entry, so that what stood before the first one stands before that.
+      // To the next entry, so that what preceded the first one precedes that.
       this.#splice(first[0], ranges[leading]?.[0] ?? ranges[leading - 1]?.[1] ?? first[1], '');
     }
     for (let index = leading + 1; index < items.length; index += 1) {
@@ -236,7 +236,7 @@ export class ManifestText {
     return token.items.flatMap(({ start }) => start.flatMap((it) => (it.type === 'seq-item-ind' ? [it.offset] : [])));
   }
 
-  /** What stands before this place in its line, if that is only spaces. */
+  /** What precedes this place in its line, if that is only spaces. */
   #indentBefore(offset: number): string | null {
     const before = this.#text.slice(this.#lineStart(offset), offset);
     return /^ *$/.test(before) ? before : null;

@@ -1,6 +1,6 @@
 /** The gateway as a native sidecar: what `k8s/components/sidecar` adds to a Pod, with the choices of `sallyport inject`. */
 
-/** What `sallyport inject` is told. */
+/** The settings of `sallyport inject`. */
 export interface SidecarOptions {
   readonly image: string;
   /** The ConfigMap with sallyport.yaml. */

@@ -60,7 +60,7 @@ function templatesIn(object: YAMLMap): PodTemplate[] {
   return [naming(title, () => templateAt(object, path, title))];
 }
 
-/** Does something; a ConfigFault of it says what it is about. */
+/** Runs a function; a ConfigFault of it names what it is about. */
 export function naming<T>(what: string, act: () => T): T {
   try {
     return act();

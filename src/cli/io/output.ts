@@ -11,7 +11,7 @@ export function show(io: CliIo, isJson: boolean, result: unknown, words: string)
  * Lays out rows in aligned columns, each with its heading. The last column is not padded.
  *
  * @param columns  by heading: the text of a row in that column
- * @returns lines, each ended
+ * @returns lines, each with its line break
  */
 export function formatTable<T>(rows: readonly T[], columns: Readonly<Record<string, (row: T) => string>>): string {
   const cells = rows.map((row) => Object.values(columns).map((textOf) => textOf(row)));

@@ -13,7 +13,11 @@ import { listenForBrowser } from './loopback.ts';
 /** How long a person has to log in. */
 const PATIENCE_MS = 5 * 60_000;
 
-/** By the browser on this computer (RFC 8252, RFC 7636). @param opens  whether the browser is opened, or its user told where to go */
+/**
+ * By the browser on this computer (RFC 8252, RFC 7636).
+ *
+ * @param opens  whether to open the browser; otherwise only the address is printed
+ */
 export async function loginByBrowser({ config }: GatewayAsServer, opens: boolean, io: CliIo) {
   const [pkceCodeVerifier, expectedState] = [openid.randomPKCECodeVerifier(), openid.randomState()];
   await using loopback = await listenForBrowser(expectedState, PATIENCE_MS);

@@ -17,7 +17,7 @@ const MAX_BYTES = 256 * 1024;
 const TIMEOUT_MS = 10_000;
 
 const SYSTEMS: Readonly<Record<string, string>> = { linux: 'Linux', darwin: 'Mac OS X', win32: 'Windows' };
-/** Says what the session is recognised by. */
+/** Lets users recognise the session. */
 const USER_AGENT = `sallyport/${VERSION} (${SYSTEMS[process.platform] ?? 'other'})`;
 
 const metadataSchema = z.looseObject({

@@ -14,7 +14,7 @@ const PATIENCE_MS = 30_000;
 const LOOK_AGAIN_MS = 25;
 
 /**
- * Does something that no other process does at the same moment.
+ * Runs a function that no other process runs at the same time.
  *
  * @param path  of the lock; its directory exists
  * @param now   milliseconds, monotonic

@@ -1,6 +1,7 @@
 /**
  * Takes the answer of the gateway from the browser: a server on a free port of 127.0.0.1, for one request (RFC 8252 §7.3). What
- * does not have the `state` of the login is refused, and the login goes on: any page can make a browser send something here.
+ * does not have the `state` of the login is refused, and the login continues: any page can make a browser send
+ * something here.
  */
 
 import type { AddressInfo } from 'node:net';

@@ -16,7 +16,7 @@ type ConfiguredVerdict = { readonly issuer: string } | { readonly problem: strin
 /**
  * Verifies a token by the rules and the keys of every issuer of a configuration. Keys that are elsewhere are fetched.
  *
- * Does not check whether the token was revoked, nor whether its session is alive: that is in the store.
+ * Does not check whether the token was revoked or its session is alive: that is in the store.
  *
  * @throws ConfigFault when the configuration cannot be used, or keys are unavailable
  */

@@ -51,7 +51,7 @@ const ROUTE = z.strictObject({
   }),
   require: requirement().optional().meta({
     description:
-      'How, and how recently, the user must have authenticated. All keys must hold; a request that does not meet them gets 401, and its user can log in once more (RFC 9470). Left out: any login will do.',
+      'How, and how recently, the user must have authenticated. All keys must hold; a request that does not meet them gets 401, and its user can log in again (RFC 9470). Left out: any login will do.',
   }),
   ...otherKeys,
   maxRequests: routeLimit(),

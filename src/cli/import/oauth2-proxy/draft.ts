@@ -69,7 +69,7 @@ export class ConfigDraft {
     map[key] = value;
   }
 
-  /** Notes that an option has found its way without a key of its own. */
+  /** Notes that an option was carried over without a key of its own. */
   carry(...origins: readonly (Origin | null)[]): void {
     for (const origin of origins) if (origin !== null) this.#carried.add(idOf(origin));
   }
@@ -79,7 +79,7 @@ export class ConfigDraft {
     return this.#carried.has(idOf(origin));
   }
 
-  /** How many options have found their way. */
+  /** How many options were carried over. */
   get carriedCount(): number {
     return this.#carried.size;
   }

@@ -1,6 +1,6 @@
 /**
  * What an oauth2-proxy asks of groups, roles and users, read as it reads it (`providers/` of its source): where two options have to
- * hold together, or one replaces another, the import must not let in who has only one.
+ * hold together, or one replaces another, the import must not let in a user who meets only one.
  */
 
 import type { ProviderKind } from './provider-kinds.ts';

@@ -27,7 +27,7 @@ import { isDefault, Settings } from './settings.ts';
 export interface ImportOptions {
   /** Public origins; none: what `redirect_url` says. */
   readonly origins: readonly string[];
-  /** Where files with secrets are going to be; `null`: they are to be written by hand. */
+  /** Where files with secrets are going to be; `null`: the user writes them. */
   readonly secretsDirectory: string | null;
   /** Reads a file that the configuration names; `null` where it cannot. */
   readonly readNamed: (path: string) => string | null;
@@ -137,7 +137,7 @@ function writeLoginAndRoutes(
   writeRoutes({ settings, places, draft, report, rule: access.routeRule, forwarded, asked, answers, issuers });
   if (old.upstreams.length === 0)
     report.todo(
-      'No `upstreams` were found: the configuration is for a proxy that asks. Add upstreams if the gateway is to forward.',
+      'No `upstreams` were found: the configuration is for a proxy that asks. Add upstreams if the gateway should forward.',
     );
 }
 

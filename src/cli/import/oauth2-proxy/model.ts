@@ -1,6 +1,6 @@
 /**
  * An oauth2-proxy as it is configured, whether by options or by an alpha configuration: what the rest of the import reads.
- * oauth2-proxy makes the same of its options (`pkg/apis/options/legacy_options.go`).
+ * oauth2-proxy converts its options in the same way (`pkg/apis/options/legacy_options.go`).
  */
 
 import { ConfigFault } from '../../../errors.ts';

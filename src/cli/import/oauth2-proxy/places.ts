@@ -22,7 +22,7 @@ export interface UpstreamPlace {
   readonly old: OldUpstream;
 }
 
-/** Where something has to run that the gateway is not. */
+/** The suggested address for what the gateway cannot replace, such as a file server. */
 const STAND_IN = 'http://127.0.0.1:8081';
 
 /** Reads the upstreams. One that cannot be carried over has no place: requests to it go to the next best one, or get 404. */

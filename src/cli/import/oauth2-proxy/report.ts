@@ -43,7 +43,7 @@ export class Report {
   }
 
   /**
-   * Words the report.
+   * The report as text.
    *
    * @param carried  how many options were carried over
    */

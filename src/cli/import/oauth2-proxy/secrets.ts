@@ -15,7 +15,7 @@ export class SecretStore {
   readonly #report: Report;
   readonly #files: SecretFile[] = [];
 
-  /** @param directory  where the files are going to be; `null`: they are to be written by hand, beside the configuration */
+  /** @param directory  where the files are going to be; `null`: beside the configuration, where the user writes them */
   constructor(directory: string | null, report: Report) {
     this.#directory = directory;
     this.#report = report;

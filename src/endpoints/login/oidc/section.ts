@@ -207,7 +207,7 @@ export const identityProvider = (context: SchemaContext) =>
     }),
     logoutAtProvider: z.boolean().prefault(false).meta({
       description:
-        'Whether a user who logs out here goes on to the logout of the provider, in the same browser. {publicOrigin}{basePath}/logged-out has to be registered there as a post-logout redirect URI.',
+        'Whether a user who logs out here continues to the logout of the provider, in the same browser. {publicOrigin}{basePath}/logged-out has to be registered there as a post-logout redirect URI.',
     }),
     frontchannelLogout: z.boolean().prefault(false).meta({
       description:

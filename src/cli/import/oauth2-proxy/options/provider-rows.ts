@@ -157,7 +157,7 @@ export const PROVIDER_ROWS = {
   backend_logout_url: {
     type: 'text',
     becomes: ['login.oidc[].logoutAtProvider'],
-    text: 'The browser goes on to the logout of the provider (`end_session_endpoint`), where `{publicOrigin}{basePath}/logged-out` has to be registered. The gateway calls no URL itself.',
+    text: 'The browser continues to the logout of the provider (`end_session_endpoint`), where `{publicOrigin}{basePath}/logged-out` has to be registered. The gateway calls no URL itself.',
   },
   jwt_key: {
     type: 'text',

@@ -13,7 +13,7 @@ export const PROXY_ROWS = {
   redirect_url: {
     type: 'text',
     becomes: ['publicOrigin', 'login.oidc[].callbackPath'],
-    text: 'Its origin is the public origin. The path stays the registered one: `callbackPath: /callback`. Without it oauth2-proxy takes the host of each request; the gateway wants to be told (`--public-origin`).',
+    text: 'Its origin is the public origin. The path stays the registered one: `callbackPath: /callback`. Without it oauth2-proxy takes the host of each request; the gateway needs to know it (`--public-origin`).',
   },
   relative_redirect_url: {
     type: 'boolean',

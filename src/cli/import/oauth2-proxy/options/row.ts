@@ -3,7 +3,7 @@
 /** The type of an option, as oauth2-proxy declares it. */
 export type OptionType = 'text' | 'list' | 'boolean' | 'number' | 'duration';
 
-/** What becomes of one option of oauth2-proxy. The table has it under its name in the configuration file. */
+/** How one option of oauth2-proxy is carried over. The table has it under its name in the configuration file. */
 export interface OptionEntry {
   /** Its name on the command line, without the dashes. Left out: that of the file, with hyphens. */
   readonly flag?: string;

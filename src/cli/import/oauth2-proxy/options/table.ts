@@ -1,5 +1,5 @@
 /**
- * options: every option of oauth2-proxy, and what becomes of it here. The import works by this table, and
+ * options: every option of oauth2-proxy, and how it is carried over. The import works by this table, and
  * `docs/reference/oauth2-proxy.md` is generated from it.
  */
 
