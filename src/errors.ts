@@ -8,7 +8,7 @@
  * The client only ever sees `title` and `detail` of its row; what exactly was wrong goes to the log under the request
  * id that the client also gets. Never put a token, a cookie, a session id or a header's value into either.
  *
- * Long because every reason for which a request is refused or failed stands in this one table.
+ * Long because every reason for which a request is refused or failed is in this one table.
  */
 
 interface ReasonRow {
@@ -517,7 +517,7 @@ export const PROBLEM_MEDIA_TYPE = 'application/problem+json';
  * and `detail` are for people. `type` leads to a page about the reason (§3.1.1).
  *
  * @param requestId  the id under which the log knows more; `null` when the request never got one
- * @param typeBase   what stands before the reason in `type`; `null` for `about:blank`
+ * @param typeBase   what precedes the reason in `type`; `null` for `about:blank`
  * @param detail     fixed words, where they say more than the table
  */
 export function problemDocument(

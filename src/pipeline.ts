@@ -1,5 +1,5 @@
 /**
- * The way of a request. Start reading here.
+ * The path of a request. Start reading here.
  *
  *   listener → sanitize → routing → authentication → authorization → token → upstream → response
  *
@@ -29,8 +29,8 @@ import type { ProviderTokenSource, TokenSource } from './token/token-source.ts';
 import type { Outlet } from './upstream/forward.ts';
 
 /**
- * The stages, compiled from one configuration. Other parts take these places on the outbound side than in front of services;
- * the order is the same.
+ * The stages, compiled from one configuration. The outbound side has other parts in these places than the public
+ * listener; the order is the same.
  */
 export interface Pipeline {
   readonly sanitizer: Pick<Sanitizer, 'screen'>;

@@ -112,7 +112,7 @@ export interface ProviderStanding {
   sessionId: string | null;
   /** By which settings it was noted; compared by identity. `null` before anything is known. */
   noted: object | null;
-  /** Until then, requests go on without a look at the rest. */
+  /** Until then, requests continue without a look at the rest. */
   quietUntilMs: number;
   /** When the provider has to be asked again. */
   dueAtMs: number;

@@ -1,4 +1,4 @@
-/** Which program this is: `version` of package.json, which stands beside `src/` as it stands beside `dist/`. */
+/** Which program this is: `version` of package.json, which is beside `src/` as it is beside `dist/`. */
 
 import { readFileSync } from 'node:fs';
 

@@ -35,7 +35,7 @@ export interface AdminParts {
   readonly reloader: ReloadControl;
   /** Answers for the configuration in use, without holding up the event loop. Never rejects. */
   readonly explain: (question: ExplainQuestion) => Promise<ExplainAnswer>;
-  /** What stands before the reason in the `type` of problem documents; `null`: no link. */
+  /** What precedes the reason in the `type` of problem documents; `null`: no link. */
   readonly problemTypeBase: () => string | null;
   readonly build: Build;
   readonly clocks: Clocks;

@@ -70,7 +70,7 @@ export class Authenticator {
   }
 
   /**
-   * Tells a stream once when the credential that opened it ends.
+   * Notifies a stream once when the credential that opened it ends.
    *
    * @returns stops watching; has to be called when the stream ends
    */
@@ -125,7 +125,7 @@ function handledKinds(verifiers: Verifiers): readonly Handled[] {
   }));
 }
 
-/** Where a credential is optional, one that does not hold is none. A store that does not answer is still a fault. */
+/** Where a credential is optional, an invalid one counts as none. A store that does not answer is still a fault. */
 function orAnonymous(found: Principal | Denial | Promise<Principal | Denial>): Principal | Promise<Principal> {
   if (found instanceof Promise) return found.then((value) => (value instanceof Denial ? ANONYMOUS : value));
   return found instanceof Denial ? ANONYMOUS : found;

@@ -45,7 +45,7 @@ export type Verifiers = {
   readonly [K in keyof Kinds]: CredentialVerifier<Kinds[K]['accepted'], Kinds[K]['principal']> | null;
 };
 
-/** For a listener that takes credentials of some kinds only: those are laid over it. */
+/** For a listener that takes credentials of some kinds only: their verifiers replace the `null` here. */
 export const NO_VERIFIERS = Object.fromEntries(Object.keys(KINDS).map((name) => [name, null])) as {
   readonly [K in keyof Kinds]: null;
 };

@@ -89,8 +89,8 @@ export function compileList(list: List): (present: ReadonlySet<string>) => boole
 }
 
 /**
- * What stands for a user can satisfy a rule about that user only, what stands for a service one about that service
- * (RFC 9700 §4.15), and what was passed on neither.
+ * A credential that stands for a user satisfies only a rule about that user, one that stands for a service only a
+ * rule about that service (RFC 9700 §4.15), and one that was passed on satisfies neither.
  */
 function compileSubjects(
   subjects: NonNullable<Leaf['subjects']>,

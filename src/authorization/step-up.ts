@@ -1,6 +1,6 @@
 /**
  * The `require` rule of a route: how, and how recently, the caller must have authenticated. A caller who has not gets a
- * challenge that says what is needed (RFC 9470), and can log in once more.
+ * challenge that says what is needed (RFC 9470), and can log in again.
  */
 
 import { Denial } from '../errors.ts';

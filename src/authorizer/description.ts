@@ -66,7 +66,10 @@ const HOST_ALONE: ReadonlyMap<string, FieldPlace> = new Map([['host', 'host']]);
  */
 export type DescribedBy = 'headers' | 'message';
 
-/** Names of the headers that describe a request, lower case. A client's copy of one never reaches an upstream by us. */
+/**
+ * Names of the headers that describe a request, lower case. A client's copy of one never reaches an upstream through
+ * us.
+ */
 export const DESCRIBING: ReadonlySet<string> = new Set(PLACE_OF.keys());
 
 /** scheme "://" authority, without user information; then path and query. */

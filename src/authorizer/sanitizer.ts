@@ -40,7 +40,8 @@ export class DescribedSanitizer {
     const described = describedRequest(form, question, this.#describedBy);
     if (described instanceof Denial) return described;
     const screened = this.#sanitizer.screen(asSent(question, described));
-    // Every answer of a preflight is 2xx, which a proxy takes for leave to forward: it is a request like any other here.
+    // Every answer of a preflight is 2xx, which a proxy takes as permission to forward: it is a request like any other
+    // here.
     if (!(screened instanceof Denial)) screened.fields.requestedMethod = null;
     return screened;
   }

@@ -42,7 +42,7 @@ export interface GatewayDependencies {
   readonly ticketKeys?: Buffer;
   /** Whether other processes listen on the same addresses, and something has made sure that no others do. Default: `alone`. */
   readonly sharing?: 'alone' | 'shared';
-  /** Stands between the pipelines and the upstreams. Default: nothing does. */
+  /** Placed between the pipelines and the upstreams. Default: nothing. */
   readonly outletOf?: LongLived['outletOf'];
 }
 
@@ -173,7 +173,7 @@ export class Gateway {
   }
 
   /**
-   * Puts another configuration in use. Requests in progress finish on the one that they began with; keys that need a
+   * Switches to another configuration. Requests in progress finish on the one that they began with; keys that need a
    * restart stay as they are.
    *
    * @returns what stays as it was, one line each: certificates and signing keys whose files, named as before, cannot be

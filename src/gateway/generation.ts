@@ -100,7 +100,7 @@ export class Generations {
     return [...this.#living].flatMap(({ tunnels }) => tunnels);
   }
 
-  /** Puts another one in use. The one before lives on until its last exchange is over. */
+  /** Switches to another one. The one before lives on until its last exchange is over. */
   replace(next: Generation): void {
     const previous = this.#current;
     this.#living.add(next);

@@ -1,10 +1,11 @@
 /**
- * Whose word a subject is. A subject is unique within its issuer only (RFC 7519 §4.1.2), so it is known by both names
- * (ASVS 10.3.3): our `alice` and another issuer's are two people.
+ * Who vouches for a subject. A subject is unique within its issuer only (RFC 7519 §4.1.2), so it is known by both
+ * names (ASVS 10.3.3): our `alice` and another issuer's are two people.
  *
- * In our own tokens, `iss` is always ours. The issuer of a subject that is not ours stands in `presented_iss`, and that of
+ * In our own tokens, `iss` is always ours. The issuer of a subject that is not ours is in `presented_iss`, and that of
  * such an actor in its `act.iss`. Where that issuer itself passed on the subject of another, as a second gateway does,
- * `presented_iss` is the list of both, the one that we heard it from first: nobody is believed about another's subjects.
+ * `presented_iss` is the list of both, the one that we heard it from first: nobody is believed about another's
+ * subjects.
  */
 
 /** The issuer of a subject that is not ours: one name, or several where it was passed on, the nearest first. */
@@ -26,10 +27,11 @@ export function subjectIssuer(stated: unknown, tokenIssuer: string, ours: string
 }
 
 /**
- * Whether a subject or an actor of a token is the word of an issuer: where it was passed on, of any that passed it on.
+ * Whether an issuer vouches for a subject or an actor of a token: for one that was passed on, each issuer that passed
+ * it on does.
  *
  * @param stated       `presented_iss`, or `act.iss`
- * @param tokenIssuer  `iss` of the token, which it is the word of where nothing is stated
+ * @param tokenIssuer  `iss` of the token, which vouches for it where nothing is stated
  */
 export function isWordOf(issuer: string, stated: unknown, tokenIssuer: unknown): boolean {
   const names = issuerNames(stated);

@@ -2,8 +2,8 @@
  * limits: how many requests one client, one session and one route may have in progress in this process.
  *
  * A request counts for the address of its client until it is known whose it is; then it counts for its session, or, if a
- * service makes it, for nobody: users behind one address are not one client, and a service is trusted with its pace. In: an
- * exchange at three points of its way. Out: `null`, or a Denial `too_many_in_progress` | `overloaded`.
+ * service makes it, for nobody: users behind one address are not one client, and a service may choose its own pace. In:
+ * an exchange at three points of its way. Out: `null`, or a Denial `too_many_in_progress` | `overloaded`.
  */
 
 import { Denial } from '../errors.ts';

@@ -1,4 +1,4 @@
-/** The key of a route that limits its requests in progress. Those of clients and sessions stand in their own sections. */
+/** The key of a route that limits its requests in progress. Those of clients and sessions are in their own sections. */
 
 import { optionalCount } from '../config/fields.ts';
 

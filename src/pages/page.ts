@@ -41,7 +41,7 @@ export interface Page {
   readonly body: Html;
   /** What went wrong and what to do; shown above the body, under the id `problem`. */
   readonly problem?: string | null;
-  /** What the reader should know before going on, where nothing went wrong. */
+  /** What the reader should know before continuing, where nothing went wrong. */
   readonly note?: string | null;
   readonly isWide?: boolean;
   /** Origin that the answer to a form of the page may redirect to; checked, since it is written into a header. */

@@ -2,7 +2,7 @@
 
 import { readableOn } from './contrast.ts';
 
-/** Colours by what they are for; test/pages/page.test.ts holds their contrast (WCAG 2.2, 1.4.3 and 1.4.11). */
+/** Colours by what they are for; test/pages/page.test.ts checks their contrast (WCAG 2.2, 1.4.3 and 1.4.11). */
 const LIGHT = {
   ink: '#1b1f24',
   soft: '#545c66',

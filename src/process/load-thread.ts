@@ -14,7 +14,7 @@ import { readFiles } from './read.ts';
 export interface LoadJob {
   readonly text: string;
   readonly options: Omit<LoadOptions, 'files'>;
-  /** The configuration that it is going to replace, where the files of a valid one are to be judged as well. */
+  /** The configuration that it is going to replace, if the files of a valid one should be judged as well. */
   readonly inUse?: LoadedConfig['config'];
 }
 

@@ -17,7 +17,7 @@ export interface ReadInstance extends ReadConfig, LoadedConfig {
   readonly adminToken: Buffer | null;
   /** Files whose change requires a reload: all that it names, except those that a part of the gateway watches itself. */
   readonly watched: readonly string[];
-  /** What the files were like before they were read. */
+  /** The state of the files just before they were read. */
   readonly seen: SeenFiles;
 }
 

@@ -118,7 +118,7 @@ function logIn(reason: Reason, exchange: Exchange, links: LoginLinks, { actions,
   };
 }
 
-/** The login once more, by a user who is logged in: at the provider of the session, or else as any login. */
+/** The step-up of a user who is logged in: at the provider of the session, or else like any login. */
 function stepUp(exchange: Exchange, links: LoginLinks, { actions, errors }: Words): Action {
   const here = ownTarget(exchange);
   const target = here ?? previousTarget(exchange);
@@ -133,13 +133,13 @@ function stepUp(exchange: Exchange, links: LoginLinks, { actions, errors }: Word
   };
 }
 
-/** The route for which the user can log in once more at the provider of the session; `null` where there is none. */
+/** The route for which the user can step up at the provider of the session; `null` where there is none. */
 export function stepUpRoute({ route, principal }: Exchange): string | null {
   if (principal === null || route === null || principal.credential?.kind.isAmbient !== true) return null;
   return loginAtProvider(principal) === null ? null : route.id;
 }
 
-/** Where a login once more begins. @param route  id of the route that requires it */
+/** Where a step-up begins. @param route  id of the route that requires it */
 export function stepUpPath(
   { basePath, maxTargetBytes }: LoginLinks,
   returnTo: string,

@@ -36,7 +36,7 @@ interface ResponderSettings extends PageLinks {
   /** Which other origins may read answers of the gateway's own endpoints; `null`: none. */
   readonly cors: CorsRule | null;
   readonly pages: Pages;
-  /** What stands before the reason in the `type` of a problem document; `null`: no link. */
+  /** What precedes the reason in the `type` of a problem document; `null`: no link. */
   readonly problemTypeBase: string | null;
   readonly wallMs: Clock;
   /** Whether gRPC calls are answered with a status of theirs; never where 200 means yes. */
@@ -162,7 +162,7 @@ export class Responder {
     return loginPath(this.#settings, returnTo, marks, provider);
   }
 
-  /** Where a login once more begins, as {@link stepUpPath} makes it. */
+  /** Where a step-up begins, as {@link stepUpPath} makes it. */
   stepUpPath(returnTo: string, route: string, marks: readonly LoginMark[]): string {
     return stepUpPath(this.#settings, returnTo, route, marks);
   }
@@ -299,7 +299,9 @@ function loginRedirect(exchange: Exchange, reason: Reason, links: PageLinks): st
   return `${screened.publicOrigin}${path}`;
 }
 
-/** Where to log in once more, for a person who goes to a page; `null` when a 401 is the answer, which a page explains to people. */
+/**
+ * Where to step up, for a person who goes to a page; `null` when a 401 is the answer, which a page explains to people.
+ */
 function stepUpRedirect(exchange: Exchange, links: PageLinks): string | null {
   const { screened, route } = exchange;
   if (screened === null || screened.publicOrigin === null || screened.method !== 'GET') return null;
@@ -320,7 +322,7 @@ function pageLoginRedirect(exchange: Exchange, reason: Reason, links: PageLinks)
   return ['HX-Redirect', loginPath(links, previousTarget(exchange), marks, wantedProvider(exchange))];
 }
 
-/** The same for a login once more. */
+/** The same for a step-up. */
 function pageStepUpRedirect(exchange: Exchange, links: PageLinks): readonly string[] {
   const { screened, route } = exchange;
   if (screened?.fields.isHtmx !== true || screened.publicOrigin === null) return [];

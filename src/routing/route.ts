@@ -1,6 +1,6 @@
 /**
  * A route, compiled from its configuration: everything about it that can be known at start is worked out here, so
- * that the way of a request only reads.
+ * that the path of a request only reads.
  */
 
 import type { WrittenCredential } from '../authentication/credential.ts';

@@ -28,9 +28,9 @@ export const OWNED_PREFIXES = ['x-forwarded-', 'x-original-'] as const;
 
 /**
  * Headers by which other proxies and access gateways vouch for the user, the certificate or address of the client, or the
- * destination of a request. A service that once stood behind one of them may still trust them, so they are removed too,
- * unless the configuration passes them (`passClientHeaders`). A header that an application defines for its own pages and
- * clients does not belong here, whatever its name suggests.
+ * destination of a request. A service that was once behind one of them may still trust them, so they are removed too,
+ * unless the configuration passes them (`passClientHeaders`). A header that an application defines for its own pages
+ * and clients does not belong here, whatever its name suggests.
  *
  * Next.js trusted `x-middleware-subrequest` from any client (CVE-2025-29927).
  */

@@ -15,7 +15,7 @@ export interface SealedTokens {
   readonly ageMs: number;
 }
 
-/** What became of an attempt to replace sealed tokens. */
+/** The outcome of an attempt to replace sealed tokens. */
 export type TokenReplacement =
   | 'replaced'
   /** They have been written since the expected version was read: reading them again gives the newer ones. */
@@ -23,7 +23,7 @@ export type TokenReplacement =
   /** The session has ended, or has no tokens. */
   | 'ended';
 
-/** What became of an attempt to get the lease of a session's tokens. */
+/** The outcome of an attempt to get the lease of a session's tokens. */
 export type TokenLease =
   | { readonly outcome: 'leased'; readonly tokens: SealedTokens }
   /** Another owner has it for so long, or nobody gets it for so long. `version` is that of the tokens now. */

@@ -27,7 +27,7 @@ export interface SessionChanges {
   readonly login: ProviderLogin | null;
 }
 
-/** What became of a change. */
+/** The outcome of a change. */
 export type SessionUpdate =
   | { readonly outcome: 'updated'; readonly record: SessionRecord }
   /** It is of another version than expected; this one. */
@@ -237,7 +237,7 @@ export interface LoginTransactionLimits {
  */
 export interface LoginTransactionStore {
   /**
-   * Keeps a transaction until it is taken, or its time is over.
+   * Keeps a transaction until it is taken, or its time is up.
    *
    * @param browser  names the browser; hashed by the store, so that a copy of the store does not reveal it
    * @param id       unguessable, such as `state`; hashed by the store
@@ -254,8 +254,8 @@ export interface LoginTransactionStore {
 }
 
 /**
- * What stands behind the codes of logins at a command line, and behind logout tokens: short-lived values, changed by comparing
- * first. Every method is atomic and idempotent.
+ * The values behind the codes of logins at a command line, and behind logout tokens: short-lived values, changed by
+ * comparing first. Every method is atomic and idempotent.
  */
 export interface CodeStore {
   /**

@@ -1,5 +1,5 @@
 /**
- * The series of the routes of a gateway. A reload keeps those of routes that it has still; those of a route that is gone
+ * The series of the routes of a gateway. A reload keeps those of routes that still exist; those of a route that is gone
  * are removed some time later, so that the last requests are scraped and renamed routes do not pile up.
  */
 

@@ -65,7 +65,7 @@ export abstract class HotFamily<L extends string, Child extends HotNumber | HotH
 
   /** Makes a series, at zero. */
   protected abstract make(labels: LabelValues): Child;
-  /** A series as it stands in a part of the metric. */
+  /** A series as it appears in a part of the metric. */
   protected abstract seriesOf(labels: string, child: Child): PartSeries;
   abstract override get(): Exported;
 

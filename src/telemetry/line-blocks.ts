@@ -29,7 +29,7 @@ const BLOCK_BYTES = 64 * 1024;
 
 /** Gathers lines and hands them on in blocks of up to 64 KiB. */
 export class LineBlocks {
-  /** Told about lost lines. */
+  /** Notified of lost lines. */
   reports: LossReports | null = null;
   readonly #sink: BlockSink;
   readonly #timer: NodeJS.Timeout;

@@ -32,7 +32,7 @@ export interface SigningKeys {
 /**
  * Reads the signing keys that a configuration names, and makes none.
  *
- * @returns `null` where a key in memory is to be made
+ * @returns `null` where the key will be made in memory
  */
 export async function readSigningKeys(
   { algorithm, keys, secretFile }: TokenConfig,

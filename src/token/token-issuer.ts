@@ -14,7 +14,7 @@ import { inSpan } from '../telemetry/traces/request-trace.ts';
 import type { Keyring } from './keyring.ts';
 import { encodeJson, type SigningKey, type TokenType } from './signing-key.ts';
 
-/** What a token is to say. `null` is left out of it. */
+/** What a token should say. `null` is left out of it. */
 export interface MintRequest {
   readonly subject: string;
   /** The issuer of the subject (`presented_iss`); `null` for this gateway. */

@@ -77,7 +77,7 @@ ${check('outbound', 'The workload calls, on the outbound side')}${check('http2',
 `;
 }
 
-/** How the command line is asked the same. */
+/** The same question on the command line. */
 function commandLine(question: ExplainQuestion): string {
   const { method, url, session, service, header, from, as, outbound, http2 } = question;
   const options = Object.entries({ session, service, from, as }).flatMap(([name, value]) =>

@@ -3,8 +3,8 @@
  * that asks `explain`. Script-free, under the policy of every other page of the gateway. In English, like everything else for
  * operators: the command line, the log, the documents.
  *
- * Input: what the processes say of themselves (`status.ts`), reports of reloads, an answer of `explain`. Output: a document.
- * Errors are those of the calls behind a page. This file is what all pages have in common.
+ * Input: what the processes report about themselves (`status.ts`), reports of reloads, an answer of `explain`. Output:
+ * a document. Errors are those of the calls behind a page. This file is what all pages have in common.
  */
 
 import { type Html, html } from '../../lib/text/html.ts';
@@ -73,7 +73,7 @@ interface Column<Row> {
  * A table that scrolls by itself where the window is narrow. The first cell of a row names it.
  *
  * @param name   says what it is of, to those who cannot see it
- * @param empty  what stands in its place where it has no rows
+ * @param empty  what is shown in its place if it has no rows
  */
 export function table<Row>(name: string, rows: readonly Row[], columns: readonly Column<Row>[], empty: string): Html {
   if (rows.length === 0) return html`<p class="small">${empty}</p>\n`;

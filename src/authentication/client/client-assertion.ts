@@ -44,7 +44,7 @@ const REFUSALS: Readonly<Record<TokenProblem, Denial>> = {
   claims: unauthorized('assertion: no usable jti'),
 };
 
-/** Decodes an assertion, which says whose keys it is to be verified with. Verifies nothing. */
+/** Decodes an assertion, to find out whose keys verify it. Verifies nothing. */
 export const decodeAssertion = (assertion: string): DecodedToken | Denial => decodeCompact(assertion) ?? MALFORMED;
 
 /** Verifies assertions, and remembers in the store which were used. */

@@ -43,7 +43,7 @@ function lintUses(context: Context): void {
   reportUnused(context, 'issuers', known, users, 'nothing accepts its tokens');
 }
 
-/** An error, where plain http to an upstream is a warning: anybody who can alter the response can make tokens. */
+/** An error, where plain http to an upstream is a warning: anyone who can alter the response can forge tokens. */
 function lintAddresses({ source }: Context, name: string, issuer: IssuerConfig): void {
   if (issuer.fetch.insecureHttp) return;
   const { jwksUrl, discovery, spiffe, kubernetes } = issuer;

@@ -66,7 +66,7 @@ export class ServiceTokens {
    * Does not check scopes or roles: that is authorization's job.
    *
    * @param authorization  value of the Authorization header, untrusted
-   * @param accepted       names of the issuers that the route accepts; hand in the same set each time
+   * @param accepted       names of the issuers that the route accepts; pass the same set each time
    * @returns a principal, or a Denial `token_invalid`
    * @throws DependencyFault `jwks_unavailable` | `store_unavailable`, as a rejection or directly
    */

@@ -91,7 +91,7 @@ export class ServiceTokenVerifier implements CredentialVerifier<AcceptedServiceT
   }
 }
 
-/** Written out, as the user of a session is: objects of one shape keep the compiled way of a request. */
+/** Written out, as the user of a session is: objects of one shape keep the compiled code of a request's path. */
 function userByToken(
   { subject, roles, claims, serviceAccount, session, standing }: UserPrincipal,
   { scopes, act, credential }: ServicePrincipal,

@@ -30,8 +30,8 @@ export class SessionCookies {
   }
 
   /**
-   * The session id that a cookie stands for, at once where it is known; else as a promise. A cookie that stands for no other
-   * is taken for one itself: whether it opens a session is not checked.
+   * The session id that a cookie stands for, at once where it is known; else as a promise. A cookie that stands for no
+   * other id counts as a session id itself: whether it opens a session is not checked.
    *
    * @param cookie  its value, untrusted
    * @param origin  the public origin of the request; `null` for hosts that only machines call

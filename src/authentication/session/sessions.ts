@@ -6,8 +6,8 @@
  * store is asked. While the store does not answer, an entry verified within `outageGraceMs` is still served; anything
  * else is a 503, never a 401.
  *
- * Also here, because it hangs on the same news: ending the streams (WebSockets, long responses) of a session that was
- * revoked or has expired.
+ * Also here, because it depends on the same news: ending the streams (WebSockets, long responses) of a session that
+ * was revoked or has expired.
  *
  * Long because the cache, the store and the watching of streams share one set of records.
  */
@@ -515,11 +515,13 @@ export class Sessions {
     return (remembered ? this.#settings.remembered : null) ?? this.#settings;
   }
 
-  /** Notes a use, and writes it down when the last one written down is old enough: rarely, and in the background. */
+  /**
+   * Notes a use, and records it in the store when the last recorded one is old enough: rarely, and in the background.
+   */
   #use(session: CachedSession, wallMs: number): void {
     session.lastUsedMs = wallMs;
     const slideIntervalMs = Math.min(60_000, this.#lifetimesOf(session.principal.session).idleTimeoutMs / 10);
-    // Also when the clock was set back: else nothing would be written down until it has caught up (SES-08).
+    // Also when the clock was set back: otherwise nothing would be recorded until it has caught up (SES-08).
     const unwrittenMs = Math.abs(wallMs - session.principal.session.lastSeenAtMs);
     if (session.isTouching || unwrittenMs < slideIntervalMs) return;
     session.isTouching = true;
@@ -594,7 +596,7 @@ function wereUsed(streams: Iterable<WatchedStream>): boolean {
 
 /**
  * The same user, with what is known of the session now. Written out, as `userPrincipal` is: a spread makes an object of
- * another shape, and the first such object sends the compiled way of a request back to the start (bench/load/run.ts).
+ * another shape, and the first such object makes V8 discard the compiled code of a request's path (bench/load/run.ts).
  */
 function withRecord(user: UserPrincipal, session: SessionRecord): UserPrincipal {
   const { kind, standsFor, issuer, subject, roles, scopes, claims, act, serviceAccount, credential, tokens } = user;

@@ -13,16 +13,16 @@ export interface SessionUpkeep {
   /** Whether there is nothing to do for a session now. */
   isQuiet(user: UserPrincipal): boolean;
   /**
-   * Does what there is to do for a session in use.
+   * Does whatever is due for a session in use.
    *
-   * @returns a Denial when the session has ended; `null` when the request goes on, possibly with other attributes
-   * @throws DependencyFault as a rejection, when that cannot be found out and has to be
+   * @returns a Denial when the session has ended; `null` when the request continues, possibly with other attributes
+   * @throws DependencyFault as a rejection, when the request needs an answer that is unavailable
    */
   look(user: UserPrincipal, sessionId: string): Promise<Denial | null> | null;
   /**
    * Does the same for as long as a stream of a session is open, whether or not it is used otherwise.
    *
-   * @param onEnd  called when the stream must not go on, though the session may not have ended
+   * @param onEnd  called when the stream must not continue, though the session may not have ended
    * @returns stops it; `null` where there is nothing to do
    */
   watch(user: UserPrincipal, onEnd: () => void): (() => void) | null;

@@ -3,9 +3,9 @@
  *
  * A browser on the same machine is not the workload, though pages from anywhere can make it send requests here. It says
  * so in `Origin` and `Sec-Fetch-Site`, which pages cannot leave out. A page that has rebound its own name to the loopback
- * comes with that name in Host, which is not the host of any destination. Where it is (who answers DNS queries on a foreign
- * network can give the name of a destination to a page), the browser sends neither of the two, since plain HTTP to a name is
- * no secure context; then its other headers say what it is.
+ * comes with that name in Host, which is not the host of any destination. Where it is (anyone who answers DNS queries
+ * on a foreign network can give a page the name of a destination), the browser sends neither of the two, because plain
+ * HTTP to a name is not a secure context; then its other headers reveal it.
  *
  * @see test/outbound/attack.test.ts
  */

@@ -55,7 +55,7 @@ export class HealthService {
     ];
   }
 
-  /** From now on nothing serves; watchers are told. */
+  /** From now on nothing serves; watchers are notified. */
   announceEnd(): void {
     if (this.#isEnding) return;
     this.#isEnding = true;

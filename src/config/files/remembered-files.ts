@@ -2,8 +2,9 @@
  * The contents of files that were read and could be used, so that a process that takes the place of another one starts with
  * what that one has read, when the files cannot be used any more.
  *
- * What a file is good for is known only by its reader, so contents are remembered once the whole of {@link remembering} has
- * succeeded, and they stand in for all files of {@link readingRemembered} at once: parts of different times need not fit.
+ * Only its reader knows whether a file can be used, so contents are remembered once the whole of {@link remembering}
+ * has succeeded, and they stand in for all files of {@link readingRemembered} at once: parts of different times need
+ * not fit.
  */
 
 import { AsyncLocalStorage } from 'node:async_hooks';
@@ -47,7 +48,7 @@ export async function readingRemembered<T>(files: FileContents, use: () => Promi
   try {
     return await standIns.run(standIn, use);
   } finally {
-    // What it has started, such as a timer that reads again, goes on.
+    // What it has started, such as a timer that reads again, continues.
     standIn.isOver = true;
   }
 }

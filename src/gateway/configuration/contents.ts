@@ -38,7 +38,7 @@ export interface Contents {
   readonly tls: Readonly<Record<TlsListener, TlsFiles | null>>;
   readonly login: LoginFiles;
   readonly pages: PageFiles;
-  /** `null` where a key in memory is to be made. */
+  /** `null` where the key will be made in memory. */
   readonly signing: readonly DatedKey[] | null;
   /** Of the token endpoint. */
   readonly clients: readonly KnownClient[];
@@ -135,8 +135,8 @@ const KEPT: readonly KeyPath[] = [
 ];
 
 /**
- * Whether a reload can go on without a file: the configuration in use names the same one, and the part that has read it
- * keeps what it has.
+ * Whether a reload can proceed without a file: the configuration in use names the same one, and the part that has read
+ * it keeps what it has.
  */
 export const isKept = ({ key }: ConfigFault, config: unknown, inUse: unknown): boolean =>
   inUse !== null &&

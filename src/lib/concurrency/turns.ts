@@ -31,7 +31,7 @@ const MAX_BEGINNING = 1_024;
 /** Receives whether it may begin. */
 type Beginning = (mayBegin: boolean) => void;
 
-/** The turns of one kind of work in one process. What has begun goes on before anything else begins. */
+/** The turns of one kind of work in one process. What has begun continues before anything else begins. */
 export class Turns {
   readonly #monotonicMs: Clock;
   readonly #schedule: TurnSchedule;
@@ -65,7 +65,7 @@ export class Turns {
     });
   }
 
-  /** Waits for the turn of work that has begun, to go on after an answer that it has waited for. */
+  /** Waits for the turn of work that has begun, to continue after an answer that it has waited for. */
   goOn(): Promise<void> {
     return new Promise((resolve) => {
       this.#goingOn.push(resolve);

@@ -1,5 +1,5 @@
 /**
- * http: the grammar of HTTP headers and of what stands in them, read one way everywhere.
+ * http: the grammar of HTTP headers and their values, read one way everywhere.
  *
  * This file reads the schemes of an Authorization header that carry one secret. Bearer (RFC 6750 §2.1): the scheme is
  * case-insensitive (RFC 9110 §11.1), exactly one space follows, then one token. And the password of Basic (RFC 7617).

@@ -27,7 +27,7 @@ export const isTraceparent = (text: string): boolean => TRACEPARENT.test(text);
 /** The trace id in a valid value of `traceparent`. */
 export const traceIdIn = (traceparent: string): string => traceparent.slice(3, 35);
 
-/** Whether the span is recorded, and the spans below it are to be. */
+/** Whether the span is recorded, so that the spans below it should be, too. */
 export const isSampled = ({ flags }: TraceContext): boolean => (flags & 1) === 1;
 
 /** Writes a value of `traceparent`. */

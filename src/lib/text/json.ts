@@ -31,7 +31,7 @@ function membersInText(text: string): number {
     while (isEscaped(text, close)) close = text.indexOf(QUOTE, close + 1);
     if (close === -1) return count;
     let next = close + 1;
-    // JSON has four white space characters, and no other character that can stand here has a lower code.
+    // JSON has four white space characters, and no other character that can occur here has a lower code.
     while (text.charCodeAt(next) <= SPACE) next += 1;
     if (text.charCodeAt(next) === COLON) count += 1;
     open = text.indexOf(QUOTE, next);
@@ -39,7 +39,7 @@ function membersInText(text: string): number {
   return count;
 }
 
-/** Whether an odd number of backslashes stands before a position. */
+/** Whether an odd number of backslashes precedes a position. */
 function isEscaped(text: string, position: number): boolean {
   let before = position - 1;
   while (text.charCodeAt(before) === BACKSLASH) before -= 1;

@@ -70,7 +70,7 @@ export const en = {
   loggedOut: {
     title: 'You are logged out',
     detail: 'Your session has ended.',
-    /** The logout goes on at an identity provider. */
+    /** The logout continues at an identity provider. */
     goesOn: (provider: string) => `Your session here has ended. You may still be logged in at ${provider}.`,
     atProvider: (provider: string) => `Log out at ${provider}`,
   },

@@ -41,6 +41,6 @@ export interface NetworkedStore<Section> {
    * @throws ConfigFault when it refuses the gateway, or a named file cannot be used
    */
   readonly open: (section: Section, clocks: Clocks, events: StoreEvents) => Promise<Store>;
-  /** Looks at it from outside, for `sallyport doctor`. Never rejects. Does in it what `open` does. */
+  /** Looks at it from outside, for `sallyport doctor`. Never rejects. Writes the same test records to it as `open`. */
   readonly inspect: (section: Section, clocks: Clocks) => Promise<StoreInspection>;
 }

@@ -14,8 +14,8 @@ type Rehearsed = Pick<
 >;
 
 /**
- * Does once everything that the gateway will do, with a session, an attempt, a key, a login, sealed tokens, a refresh family,
- * a code and a token that belong to no user.
+ * Does everything once that the gateway will do, with a session, an attempt, a key, a login, sealed tokens, a refresh
+ * family, a code and a token that belong to no user.
  *
  * @param key  of the store in the configuration, for the message: `store.redis`
  * @throws ConfigFault when the store refuses a command; an outage in the middle does not prevent the start

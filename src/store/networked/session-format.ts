@@ -30,7 +30,7 @@ const TAG_LENGTH = 8;
 
 const tagOf = (handle: SessionHandle): string => handle.slice(0, TAG_LENGTH);
 
-/** The 13 digits of a time, as they stand in the written form. */
+/** The 13 digits of a time, as they appear in the written form. */
 export const writtenTime = (timeMs: number) => String(Math.trunc(timeMs)).padStart(13, '0');
 
 const METHODS = new Map<string, LoginMethod>(LOGIN_METHODS.map((method) => [LOGIN_METHOD_LETTERS[method], method]));

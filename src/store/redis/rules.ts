@@ -1,4 +1,4 @@
-/** Where `store.redis` contradicts itself: asked by `validate`, and once more when the store is opened. */
+/** Where `store.redis` contradicts itself: checked by `validate`, and again when the store is opened. */
 
 import { type Code, defineCodes, error, type KeyPath } from '../../config/findings/problem.ts';
 import { parseRedisUrl } from './connection/url.ts';

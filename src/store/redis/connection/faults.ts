@@ -79,7 +79,7 @@ export function describe(error: unknown): string {
   return `no connection to Redis (${systemCode(error) ?? 'closed'})`;
 }
 
-/** The name of the unknown command, where the reply has it. The reply goes on with the arguments. */
+/** The name of the unknown command, where the reply has it. The reply continues with the arguments. */
 function commandIn(error: unknown): string {
   const name = /unknown command ['`]([A-Za-z]{1,32})['`]/.exec(error instanceof Error ? error.message : '')?.[1];
   return name === undefined ? '' : ` (${name.toUpperCase()})`;

@@ -41,7 +41,7 @@ export class Servers {
     return openNode(attempt, node, attempt.secrets.login ?? {});
   }
 
-  /** A warning about the settings of the servers; `null` when there is none, or the servers do not tell. */
+  /** A warning about the settings of the servers; `null` when there is none, or the servers do not reveal them. */
   async findWarning(client: Client): Promise<string | null> {
     const nodes = client instanceof Cluster ? client.nodes('master') : [client];
     for (const node of nodes) {

@@ -1,5 +1,5 @@
 /**
- * Sealed tokens of identity providers in Redis. They stand behind their session, in the same value, because a key of their own
+ * Sealed tokens of identity providers in Redis. They follow their session in the same value, because a key of their own
  * would cost 150 bytes for each session:
  *
  *   {session}⏎{version}|{when they were written}|{tokens}

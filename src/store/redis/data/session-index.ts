@@ -132,7 +132,7 @@ export class SessionIndex {
     return this.#end(this.#place(name), end);
   }
 
-  /** The same for the name of a `sid`, with those whose login is to come. */
+  /** The same for the name of a `sid`, with those whose login is yet to come. */
   async endSid(name: string, end: End): Promise<readonly SessionHandle[]> {
     const place = this.#place(name);
     const endedUntilSec = this.#nowSec() + OVERTAKEN_WITHIN_MS / 1_000;
