@@ -96,7 +96,7 @@ async function scenarios(): Promise<void> {
   const chosen = names.map(
     (it) => SCENARIOS.find((scenario) => scenario.name === it) ?? fail(`there is no scenario ${it}`),
   );
-  // `--keep` writes one file for each: its name stands behind the given one.
+  // `--keep` writes one file for each: its name follows the given one.
   const fileOf = (it: string) => reportFile(`-${it}`);
   const failed = await runScenarios(chosen, values.quick, fileOf);
   if (failed.length > 0) console.error(`failed: ${failed.join(', ')}`);

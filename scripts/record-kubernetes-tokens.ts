@@ -1,11 +1,12 @@
 /**
  * Records what a real Kubernetes API server says about ServiceAccount tokens, for the tests that have none:
- * its discovery document, its key set as a workload and as nobody gets it, and tokens of its TokenRequest API.
+ * its discovery document, its key set as a workload and as an anonymous client gets it, and tokens of its
+ * TokenRequest API.
  *
  *   node scripts/record-kubernetes-tokens.ts https://127.0.0.1:16443 ADMIN_TOKEN CA_FILE 'kube-apiserver v1.35.4'
  *
  * Makes the namespaces `shop` and `bank` with ServiceAccounts, which is all that it changes there. Use a server that is
- * thrown away: the tokens go into the repository. They have expired by the time that anybody reads this, and the tests
+ * thrown away: the tokens go into the repository. They have expired by the time that anyone reads this, and the tests
  * set their clocks back to when they were recorded.
  */
 

@@ -78,7 +78,10 @@ function attributes(html: string, element: string, names: readonly string[]): re
   );
 }
 
-/** What a browser fetches by itself: scripts, pictures, style sheets and icons. A link to another site is no such thing. */
+/**
+ * What a browser fetches by itself: scripts, pictures, style sheets and icons. A link to another site is not one of
+ * these.
+ */
 function loadedBy(html: string): readonly string[] {
   const sources = attributes(html, 'script|img|iframe|audio|video|source|embed|object', [
     'src',

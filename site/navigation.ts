@@ -28,14 +28,14 @@ export interface SidebarLink {
   readonly link: string;
 }
 
-/** A heading of the sidebar with what stands below it. */
+/** A heading of the sidebar with what is below it. */
 export interface SidebarGroup {
   readonly label: string;
   readonly collapsed: boolean;
   readonly items: readonly (SidebarLink | SidebarGroup)[];
 }
 
-/** The whole sidebar. Links to other sites, and to files that are no page, are left out. */
+/** The whole sidebar. Links to other sites, and to files that are not pages, are left out. */
 export const sidebar = (): readonly SidebarGroup[] =>
   INDEX_PAGES.map((page) => groupOf(page, readFileSync(join(import.meta.dirname, '..', page), 'utf8')));
 

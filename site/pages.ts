@@ -13,7 +13,7 @@ import { dirname, join, normalize } from 'node:path';
 export const SITE_ORIGIN = 'https://sallyport.github.io';
 /** The path below which it is published, without a slash at the end. */
 export const SITE_BASE = '/sallyport';
-/** Where files of the repository are shown that are no page of the site. */
+/** Where files of the repository that are not pages of the site are shown. */
 export const REPOSITORY_URL = 'https://github.com/sallyport/sallyport';
 
 const ROOT = join(import.meta.dirname, '..');
@@ -45,7 +45,10 @@ export function sitePages(): readonly SitePage[] {
   return sources.map((source) => pageOf(source, readFileSync(join(ROOT, source), 'utf8')));
 }
 
-/** The files below `docs/` that are no Markdown: the site serves them as they are, at the same path. Relative to `docs/`. */
+/**
+ * The files below `docs/` that are not Markdown: the site serves them as they are, at the same path. Relative to
+ * `docs/`.
+ */
 export const siteFiles = (): readonly string[] =>
   globSync('**/*', { cwd: join(ROOT, 'docs') })
     .filter((path) => !path.endsWith('.md') && statSync(join(ROOT, 'docs', path)).isFile())

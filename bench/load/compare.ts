@@ -1,9 +1,10 @@
 /**
- * Two commits of ourselves in one run: `npm run bench -- compare BASE`, before every change to the path of a request.
+ * Two commits of Sallyport in one run: `npm run bench -- compare BASE`, before every change to the path of a request.
  *
  * BASE is checked out into a temporary folder; its own benchmark starts its gateway, and this one the present
  * gateway. Both and the relay stay up, on the same core, and are measured in short rounds in random order. A ratio is computed
- * within its round, so that whatever else the machine does meets both sides alike. It never says whether a change is good.
+ * within its round, so that whatever else the machine does affects both sides alike. It never says whether a change is
+ * good.
  */
 
 import { execFileSync } from 'node:child_process';

@@ -80,7 +80,7 @@ function overGrpc(port: number, message: Uint8Array, answerBytes: number): Load 
   };
 }
 
-/** Asks once with a real client: leave to forward, and how long that answer is on the wire. */
+/** Asks once with a real client: whether it may forward, and how long that answer is on the wire. */
 async function lengthOfAnswer(port: number, message: Uint8Array): Promise<number> {
   const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure());
   const answer = await new Promise<Buffer>((resolve, reject) =>

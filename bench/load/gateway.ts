@@ -100,7 +100,7 @@ export async function startGateway(
     if (child.hasEnded) throw new Error('it has ended');
     // 401 once the store answers that the session is unknown; 503 while it does not answer.
     const cookie = `${COOKIE_NAME}=${newSessionId()}`;
-    // Over TLS, the admin listener tells.
+    // Over TLS, the admin listener is asked.
     const isSecure = settings.listener?.tls !== undefined;
     const asked = isSecure ? get(adminPort, '/readyz') : get(port, '/api/orders', { cookie });
     status = await asked.then(
@@ -118,7 +118,10 @@ export async function startGateway(
 /** Several workers sign with one key. */
 const keepsKeys = ({ workers = 1, hasKeyDirectory = workers > 1 }: GatewaySettings) => hasKeyDirectory;
 
-/** A listener that refuses nothing where a neighbour on the machine makes requests wait: that is no overload of the gateway. */
+/**
+ * A listener that refuses nothing where a neighbour on the machine makes requests wait: that is not an overload of the
+ * gateway.
+ */
 export const patient = (listener: NonNullable<GatewaySettings['listener']> = {}) => ({
   ...listener,
   limits: { maxQueueDelay: '10s', ...listener.limits },

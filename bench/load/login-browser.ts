@@ -1,4 +1,4 @@
-/** A browser that logs in at the provider of the benchmarks (servers/provider.ts), as cheaply as can be. */
+/** A browser that logs in at the provider of the benchmarks (servers/provider.ts), as cheaply as possible. */
 
 import { randomBytes } from 'node:crypto';
 import { Agent, request as httpRequest, type IncomingHttpHeaders } from 'node:http';

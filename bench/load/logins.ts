@@ -5,7 +5,7 @@
  * - 500 tabs of one browser at once, on six connections, as browsers do;
  * - the same on as many connections, which no browser opens;
  * - 200 logins a second from as many browsers and addresses, to the end;
- * - 1,000 navigations a second that nobody goes on with, with 10 logins a second of honest people beside them;
+ * - 1,000 navigations a second that nobody continues, with 10 logins a second of honest people beside them;
  * - the same, but each begins a login, so that the store has to keep it.
  *
  *     node bench/load/logins.ts [--rounds 3] [--seconds 4] [--rate 500] [--only 'one browser']
@@ -51,7 +51,7 @@ const SESSIONS = 64;
 /** Connections that a browser opens to one origin over HTTP/1.1. */
 const CONNECTIONS_PER_BROWSER = 6;
 
-/** Does something so many times a second until it is stopped, and takes down what became of it. */
+/** Does something so many times a second until it is stopped, and records the outcomes. */
 function every(perSec: number, act: () => Promise<boolean>) {
   const done = { asked: 0, good: 0, tookMs: [] as number[] };
   const pending = new Set<Promise<void>>();

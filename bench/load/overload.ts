@@ -1,13 +1,14 @@
 /**
- * What a gateway serves when it is asked for more than it can: goodput, the share that it refuses, and what probes, and a
- * client that asks now and then, notice of it. Requests are due at a fixed rate, once, twice and three times what it can, and
- * each takes a free connection, or opens another one up to a limit; one that finds none counts as not served.
+ * What a gateway serves when it is asked for more than it can serve: goodput, the share that it refuses, and what
+ * probes, and a client that asks now and then, notice of it. Requests are due at a fixed rate, once, twice and three
+ * times its capacity, and each takes a free connection, or opens another one up to a limit; one that finds none
+ * counts as not served.
  *
  *     node bench/load/overload.ts [--times 1,2,3] [--seconds 6] [--connections 8000] [--workers 1] [--queue-delay 1s] [--path /auth/session]
  *
  * With `--path /auth/session`, which the gateway answers by itself, the upstream has no part in it; it shares its core with the
  * generator. Needs `redis-server` for more than one worker. The gateway has one core, generator and upstream the other. An answer counts
- * as good when it is the upstream's and comes within the deadline. What the gateway can is measured before and after each rate
+ * as good when it is the upstream's and comes within the deadline. The capacity is measured before and after each rate
  * by a closed loop over a few connections, because other work of the machine changes it.
  */
 
@@ -42,7 +43,7 @@ const SECONDS = Number(values.seconds);
 const MAX_CONNECTIONS = Number(values.connections);
 const DEADLINE_MS = Number(values.deadline);
 const WORKERS = Number(values.workers);
-/** Connections of the closed loop that measures what the gateway can. */
+/** Connections of the closed loop that measures the capacity of the gateway. */
 const CAPACITY_CONNECTIONS = 128;
 const CAPACITY_MS = 3_000;
 const SETTLE_MS = 1_500;
@@ -51,7 +52,7 @@ const PROBE_EVERY_MS = 50;
 const GUEST_EVERY_MS = 100;
 const SESSIONS = 64;
 
-/** What became of the requests of one connection or of all. */
+/** The outcomes of the requests of one connection or of all. */
 class Tally {
   readonly goodMs: number[] = [];
   late = 0;
@@ -135,7 +136,7 @@ async function capacity({ port }: RunningGateway, requests: readonly Buffer[]): 
   return perSec;
 }
 
-/** Requests at a rate, whatever becomes of those before them. */
+/** Requests at a rate, regardless of the outcome of earlier ones. */
 async function offer({ port }: RunningGateway, requests: readonly Buffer[], perSec: number): Promise<Tally> {
   const tally = new Tally();
   const all = new Set<Client>();
@@ -233,18 +234,7 @@ async function run(gateway: RunningGateway): Promise<void> {
       share(guests.tally.goodMs.length, guests.asked),
     ]);
   }
-  const head = [
-    'load',
-    'due/s',
-    'good/s',
-    'of what it can',
-    'p50 ms',
-    'p99 ms',
-    'refused',
-    'late',
-    'not sent',
-    'broken',
-  ];
+  const head = ['load', 'due/s', 'good/s', 'of capacity', 'p50 ms', 'p99 ms', 'refused', 'late', 'not sent', 'broken'];
   console.log(formatTable([...head, 'probe p50/p99', 'answered', 'guest p50/p99', 'served'], rows));
 }
 

@@ -101,7 +101,7 @@ async function profile(): Promise<void> {
   const { requests } = await load(MEASURE_MS, requestsPerSec);
   const after = cpuTimeUs(variant.child.pid);
   const { profile: found } = await ask<TimeProfile>({ of: 'time', step: 'end' });
-  if (before === null || after === null) throw new Error('CPU time can only be had on Linux');
+  if (before === null || after === null) throw new Error('CPU time can only be read on Linux');
   printTimes(found, (after - before) / requests, requests);
 }
 

@@ -157,7 +157,7 @@ export function print(report: LoadReport): void {
   console.log(`\n${machine.cpu}, ${machine.cores} cores · Node ${node} · undici ${undici} · commit ${commit}`);
   console.log(`load average before: ${machine.loadAverage?.toFixed(1)} · ${settings.connections} connections`);
   if (!settings.isPinned) console.log('Processes are not pinned to cores here: the figures vary more.');
-  if (process.platform !== 'linux') console.log('CPU time can only be had on Linux.');
+  if (process.platform !== 'linux') console.log('CPU time can only be read on Linux.');
   console.log(`\nAs fast as it goes: ${settings.rounds} rounds of ${settings.roundMs / 1_000} s`);
   console.log(maximumTable(report));
   for (const { share, variants } of report.atRates) {

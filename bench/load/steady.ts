@@ -19,7 +19,7 @@ import { HOST } from './http.ts';
 /** What is done to a gateway. */
 export interface Attack {
   readonly name: string;
-  /** Begins it, and resolves when it is under way. What it returns ends it, and says what became of it. */
+  /** Begins it, and resolves when it is under way. What it returns ends it, and reports the outcome. */
   readonly begin: () => Promise<() => Promise<string>>;
 }
 
@@ -47,7 +47,7 @@ export const COLUMNS = [
   'new connections p99 ms',
   'not served',
   'processor time',
-  'what became of it',
+  'outcome',
 ];
 
 /** One turn: what the traffic saw, and the share of the time that the gateway worked. */

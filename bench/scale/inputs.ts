@@ -26,7 +26,7 @@ const measured = (found: number | null, estimate: number, unit: string, title: s
 /** A report on how a command is written down. */
 const scenario = (name: string, what: string) => `\`npm run bench -- scenarios --only ${name}\`: ${what}`;
 
-/** Takes the inputs from reports. Long because all of them stand in one place. */
+/** Takes the inputs from reports. Long because all of them are in one place. */
 export function measuredIn({ load, scenarios }: Reports) {
   const figure = (name: string, title: string, by = 'Sallyport'): number | null =>
     scenarios.get(name)?.figures.find((it) => it.title === title && it.by === by)?.value.median ?? null;

@@ -1,4 +1,7 @@
-/** What a number of sessions and of requests needs: the arithmetic of docs/scale.md, which `test/bench/scale.test.ts` holds to its sums. */
+/**
+ * What a number of sessions and of requests needs: the arithmetic of docs/scale.md, which `test/bench/scale.test.ts`
+ * checks.
+ */
 
 import { ASSUMED, MEASURED } from './inputs.ts';
 

@@ -55,7 +55,7 @@ async function run(stage: Stage): Promise<Found> {
   return { figures, goals, notes: ['Each signs a token (ES256) and authenticates its client.'] };
 }
 
-/** What is asked for, by what asks for it. Each refresh takes its tokens off `families`. */
+/** The requests to compare. Each refresh takes its tokens off `families`. */
 function subjectsOf(
   ask: (requests: readonly string[], durationMs?: number) => Promise<Done>,
   port: number,

@@ -14,7 +14,7 @@ const ACK = 0x1;
 const HEAD_BYTES = 9;
 const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
 const LARGEST_WINDOW = 0x7fffffff;
-/** Half of what a server may send on a connection before it needs leave, by default. */
+/** Half of what a server may send on a connection before it needs permission, by default. */
 const WINDOW_STEP = 0x4000_0000;
 
 function frame(type: number, flags: number, stream: number, payload: Uint8Array): Buffer {

@@ -50,7 +50,7 @@ interface Summary {
 /**
  * Runs a load as fast as possible, for whole seconds.
  *
- * @returns with a hundred percentiles for the latencies, because wrk does not tell each of them
+ * @returns with a hundred percentiles for the latencies, because wrk does not report each of them
  */
 export async function wrk(load: Load): Promise<Outcome> {
   const { port, path, headers, credentials, connections, durationMs } = load;
