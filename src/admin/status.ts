@@ -116,7 +116,7 @@ export interface ServerStatus {
 export interface UpstreamStatus {
   readonly name: string;
   readonly protocol: 'HTTP/1.1' | 'HTTP/2';
-  /** Processes that this is of. */
+  /** The processes that this covers. */
   readonly processes: number;
   readonly servers: readonly ServerStatus[];
 }

@@ -103,7 +103,7 @@ export function load<S extends z.ZodType, D>(
 /** The format that is read. */
 export const FORMAT_VERSION = 1;
 
-/** Whether a file says that it is of another format, in which the same keys may mean something else. */
+/** Whether a file states another format, in which the same keys may mean something else. */
 const isOfOtherFormat = (value: unknown): value is { readonly version: number } => {
   const version = valueAt(value, ['version']);
   return typeof version === 'number' && version !== FORMAT_VERSION;

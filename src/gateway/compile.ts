@@ -1,6 +1,6 @@
 /**
- * One configuration, compiled into the frozen thing that requests run through. A reload compiles another one and swaps;
- * requests that are under way finish on the one they began with.
+ * One configuration, compiled into the frozen object that requests run through. A reload compiles another one and
+ * swaps; requests that are under way finish on the one they began with.
  *
  * Nothing is read here, and nothing fails: what is in the files of the configuration is handed in (`configuration/contents.ts`), and so is
  * what lives longer than a configuration: store, sessions, metrics, signing keys.

@@ -1,5 +1,5 @@
 /**
- * A map that drops entries that were not used lately, so its size is bounded.
+ * A map that drops entries that were not used recently, so its size is bounded.
  *
  * Two ordinary maps take turns: when the young one is full it becomes the old one, and the entries of the old one are
  * dropped, except for those used in the meantime. A look-up costs as much as in a `Map`, and no list needs to be ordered.

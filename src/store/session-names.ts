@@ -1,6 +1,6 @@
 /**
- * What sessions are found by besides their handles, when several end at once: texts of which no two of different sorts
- * are equal.
+ * The names by which sessions are found besides their handles, when several end at once. Names of different sorts are
+ * never equal.
  */
 
 import { type SessionRecord, subjectAtProvider } from './session-record.ts';

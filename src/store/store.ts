@@ -30,7 +30,7 @@ export interface SessionChanges {
 /** The outcome of a change. */
 export type SessionUpdate =
   | { readonly outcome: 'updated'; readonly record: SessionRecord }
-  /** It is of another version than expected; this one. */
+  /** It has another version than expected: this one. */
   | { readonly outcome: 'outdated'; readonly record: SessionRecord }
   | { readonly outcome: 'ended' };
 

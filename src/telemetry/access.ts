@@ -96,7 +96,7 @@ export class AccessLog {
     const { screened, route, principal, reason, note, trace } = exchange;
     let line = `{"level":"${level}","time":"${this.#time(wallMs)}","id":"${exchange.id}"${exchange.listener.logText}`;
     if (trace !== null) line += `,"traceId":"${trace.traceId}","spanId":"${trace.spanId}"`;
-    // Passed on as it came: its trace goes past the gateway.
+    // Passed on unchanged: the trace continues behind the gateway, without a span here.
     else if (screened !== null && screened.traceparent !== null)
       line += `,"traceId":"${traceIdIn(screened.traceparent)}"`;
     if (route !== null) line += `,"route":"${route.id}"`;

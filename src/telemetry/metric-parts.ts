@@ -5,7 +5,7 @@
 
 import type { MetricObjectWithValues, MetricValue } from 'prom-client';
 
-/** What the values of several processes make together. */
+/** How the values of several processes are combined. */
 type Merging = 'sum' | 'min' | 'max' | 'average' | 'first' | 'omit';
 
 /** What all parts of a metric have in common. */

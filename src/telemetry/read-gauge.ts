@@ -3,7 +3,7 @@
 import type { Registry } from 'prom-client';
 import { type Exported, Family } from './hot-metrics.ts';
 
-/** What the values of several workers make together. */
+/** How the values of several workers are combined. */
 export type Aggregator = 'sum' | 'min' | 'max' | 'first';
 
 /** The value of a gauge without labels, or every series of one with labels. */

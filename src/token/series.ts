@@ -7,7 +7,7 @@ import type { SigningKeys } from './signing-keys.ts';
 
 /**
  * Why a token is signed: it is the `first` of its principal for its audience, the `renewal` of one that is near its end,
- * or one that was not to be sent again is `replaced`, because of its signing key, the settings, a revocation, or a clock
+ * or one that must not be sent again is `replaced`, because of its signing key, the settings, a revocation, or a clock
  * that was set back.
  */
 const MINT_CAUSES = ['first', 'renewal', 'replaced'] as const;

@@ -72,7 +72,7 @@ interface Column<Row> {
 /**
  * A table that scrolls by itself where the window is narrow. The first cell of a row names it.
  *
- * @param name   says what it is of, to those who cannot see it
+ * @param name   describes it, for those who cannot see it
  * @param empty  what is shown in its place if it has no rows
  */
 export function table<Row>(name: string, rows: readonly Row[], columns: readonly Column<Row>[], empty: string): Html {

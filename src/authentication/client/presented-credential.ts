@@ -52,7 +52,7 @@ export function presentedCredential(authorization: string | null, form: FormPara
   return encoded === undefined ? BAD_SCHEME : basicCredential(encoded);
 }
 
-/** A `client_id` in the form has to name the client that the credential is of. @returns a Denial when it does not */
+/** A `client_id` in the form has to name the client of the credential. @returns a Denial when it does not */
 export function clientIdProblem(clientId: string, form: FormParameters): Denial | null {
   const stated = form.get('client_id');
   return stated === undefined || stated === clientId ? null : OTHER_CLIENT_ID;

@@ -49,7 +49,7 @@ export class LinkedCookies {
     return cookie;
   }
 
-  /** The session id behind a cookie, if it was asked for lately; `null` when the store has to be asked. */
+  /** The session id behind a cookie, if it was asked for recently; `null` when the store has to be asked. */
   recent(cookie: string, origin: string): SessionId | null {
     const link = this.#recent.get(cookie);
     return link?.origin === origin ? link.sessionId : null;

@@ -112,7 +112,7 @@ export class Sessions {
   readonly #onBackgroundFault: (fault: unknown) => void;
   readonly #cache: LRUCache<SessionHandle, CachedSession>;
   /**
-   * What the cache has for ids that were used lately.
+   * What the cache has for ids that were used recently.
    * perf: bench/load/run.ts; a SHA-256 and two look-ups cost 1.4 µs, this one 0.1.
    */
   readonly #recent = new RecentMap<CachedSession>(RECENT_IDS_CHARACTERS);

@@ -38,7 +38,7 @@ interface AskedSections {
 
 /** A credential that the request presents. */
 interface AskedCredential {
-  /** The kind that it is of. */
+  /** Its kind. */
   readonly kind: keyof typeof KINDS;
   /** Names it in the output. */
   readonly words: string;

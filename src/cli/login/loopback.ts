@@ -34,7 +34,7 @@ export async function listenForBrowser(state: string, timeoutMs: number): Promis
     // Under another host name, a page could have rebound its own name to this address (DNS rebinding).
     const isMeant = request.method === 'GET' && url.pathname === '/callback' && request.headers.host === url.host;
     if (!isMeant || url.searchParams.get('state') !== state) {
-      answer(response, 400, 'Not the answer that the terminal waits for', 'You can close this page.');
+      answer(response, 400, 'Not the answer that the terminal is waiting for', 'You can close this page.');
       return;
     }
     const isAllowed = url.searchParams.has('code');

@@ -159,7 +159,7 @@ export class CommandLineTokenEndpoints {
     return result;
   }
 
-  /** Reads the form, and writes what comes of it: JSON, an error, or what has been written already (`null`). */
+  /** Reads the form, and writes the result: JSON, an error, or what has been written already (`null`). */
   async #answer(
     exchange: Exchange,
     request: ScreenedRequest,

@@ -102,7 +102,7 @@ export const login = (context: SchemaContext) =>
 /** `login`, loaded. */
 export type LoginConfig = z.output<ReturnType<typeof login>>;
 
-/** The keys of which each is a way to open a session. */
+/** The keys each of which is a way to open a session. */
 const LOGIN_WAYS = ['password', 'oidc', 'trustedBackends'] as const satisfies readonly (keyof LoginConfig)[];
 
 /** Whether a login has a way to open a session. */

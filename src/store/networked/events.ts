@@ -1,8 +1,8 @@
 /**
  * store/networked: what any store in another process needs, whatever its protocol: one connection that is kept alive
  * (`link.ts`), answers that come in time (`deadline.ts`), parts that are refused at once while they do not answer
- * (`breaker.ts`), sessions that ended lately (`recent-ends.ts`), the written form of a session (`session-format.ts`), a
- * rehearsal of every right (`rehearsal.ts`), and the events that are counted and logged (here).
+ * (`breaker.ts`), sessions that ended recently (`recent-ends.ts`), the written form of a session (`session-format.ts`),
+ * a rehearsal of every right (`rehearsal.ts`), and the events that are counted and logged (here).
  *
  * Nothing here knows a client library. Faults are {@link DependencyFault} `store_unavailable`; a {@link StoreRefusal}
  * says that the configuration is wrong.

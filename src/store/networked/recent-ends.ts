@@ -1,5 +1,5 @@
 /**
- * Sessions that ended lately. A store that replicates asynchronously can lose an acknowledged deletion: the primary
+ * Sessions that ended recently. A store that replicates asynchronously can lose an acknowledged deletion: the primary
  * dies, and the replica that is promoted still has the session (RDS-09). Every gateway remembers the ends it hears of:
  * such a session is not given out, and is ended again. A handle is never used twice, so none is remembered wrongly.
  */
@@ -32,7 +32,7 @@ export class RecentEnds {
     }
   }
 
-  /** Whether a session has ended lately. */
+  /** Whether a session has ended recently. */
   has(handle: SessionHandle): boolean {
     return this.#endedAtMs.has(handle);
   }

@@ -195,7 +195,7 @@ class CountedQueue implements SpanExporter {
 
   #taken(count: number): void {
     this.#series.exported.inc(count);
-    if (this.#isFailing) this.#log.info('spans are taken again by the collector');
+    if (this.#isFailing) this.#log.info('collector accepts spans again');
     this.#isFailing = false;
   }
 

@@ -68,7 +68,7 @@ export class SentBody {
     this.#kept = null;
   }
 
-  /** The stream is over. What comes meanwhile waits. */
+  /** The stream is over. What arrives in the meantime waits. */
   detach(): void {
     this.#stream = null;
     this.#watcher = null;

@@ -26,7 +26,7 @@ export interface ProviderTokens {
   readonly confirmedBeforeMs: number;
 }
 
-/** The provider that tokens are of. */
+/** The provider that issued tokens. */
 type TokenProvider = Pick<ProviderSettings, 'issuer' | 'endpoints' | 'clientId'>;
 
 /** Another stored form needs another name, under which these do not open. */
