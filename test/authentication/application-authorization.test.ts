@@ -1,4 +1,4 @@
-/** An application with an Authorization of its own behind a session route, as raw bytes. */
+/** An application that uses its own Authorization header behind a session route, as raw bytes. */
 
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -45,7 +45,7 @@ async function send(path: string, lines: readonly string[], method = 'GET') {
 }
 
 describe('P6: passAuthorization on a session route', () => {
-  test('the application gets its header byte for byte, and our token in the other one', async () => {
+  test('forwards the header byte for byte, and the upstream token in tokenHeader', async () => {
     expect((await send('/wiki', [cookie, BASIC])).status).toBe(200);
     expect(upstream.last.values('authorization')).toEqual(['Basic YWxpY2U6c2VjcmV0']);
     const [token = ''] = upstream.last.values(OURS);
@@ -53,13 +53,13 @@ describe('P6: passAuthorization on a session route', () => {
     expect(upstream.text).not.toContain('__Host-sid');
   });
 
-  test('the header is no credential: without a session it gets 401, whatever it says', async () => {
+  test('does not turn the header into a credential: without a session it gets 401', async () => {
     const { authorization } = { authorization: `Authorization: Bearer ${'a'.repeat(40)}` };
     expect(await send('/wiki', [authorization])).toEqual({ status: 401, reached: false });
     expect(await send('/wiki', [authorization, 'Cookie: __Host-sid=x'])).toEqual({ status: 401, reached: false });
   });
 
-  test('where a session is optional, the header passes without one, and without a token of ours', async () => {
+  test('forwards the header without a token when an optional session is absent', async () => {
     expect((await send('/maybe', [BASIC])).status).toBe(200);
     expect([upstream.last.values('authorization'), upstream.last.values(OURS)]).toEqual([
       ['Basic YWxpY2U6c2VjcmV0'],
@@ -67,7 +67,7 @@ describe('P6: passAuthorization on a session route', () => {
     ]);
   });
 
-  test('HDR-01: no client’s copy of the token header survives, on this route or any other, in any spelling', async () => {
+  test('HDR-01: removes every spelling of the token header from requests on all routes', async () => {
     for (const path of ['/wiki', '/maybe', '/strict']) {
       await send(path, [
         cookie,
@@ -79,19 +79,19 @@ describe('P6: passAuthorization on a session route', () => {
     }
   });
 
-  test('it changes nothing else: two such headers get 400, an unsafe request from elsewhere 403', async () => {
+  test('still answers 400 to two such headers and 403 to a cross-origin unsafe request', async () => {
     expect(await send('/wiki', [cookie, BASIC, BASIC])).toEqual({ status: 400, reached: false });
     const foreign = [cookie, BASIC, 'Origin: https://evil.example', 'Content-Length: 0'];
     expect(await send('/wiki', foreign, 'POST')).toEqual({ status: 403, reached: false });
   });
 
-  test('a header that the route sets takes the place of the client’s', async () => {
+  test('replaces the client’s header with one that the route sets', async () => {
     expect((await send('/set', [cookie, BASIC])).status).toBe(200);
     expect(upstream.last.values('authorization')).toEqual(['Basic c2V0']);
   });
 });
 
-test('P6: the default stays strict, and says the key: the application’s header beside a session gets 400', async () => {
+test('P6: by default Authorization beside a session gets 400, and the log names passAuthorization', async () => {
   expect(await send('/strict', [cookie, BASIC])).toEqual({ status: 400, reached: false });
   const { note } = gateway.log.records.findLast(({ reason }) => reason === 'credential_conflict') ?? {};
   expect(note).toContain('passAuthorization');

@@ -1,6 +1,6 @@
 /**
- * Which credentials a route accepts is a closed list of kinds. What is not on it does not compile; what gets past the
- * compiler is refused.
+ * The kinds of credential that a route can accept are a closed list. A kind that is not on it does not compile;
+ * one that gets past the compiler is refused.
  */
 
 import { readFileSync } from 'node:fs';
@@ -51,7 +51,7 @@ void [Authenticator, KINDS, NO_VERIFIERS, acceptWorkload, verifiers, mystery, ch
     errors = compilePrograms(PRELUDE, PROGRAMS);
   });
 
-  test('takes a rule of known kinds, and a verifier for each of them', () => {
+  test('accepts a rule of known kinds, and a verifier for each of them', () => {
     expect(errors.get('a rule of known kinds')).toEqual([]);
   });
 
@@ -64,7 +64,7 @@ void [Authenticator, KINDS, NO_VERIFIERS, acceptWorkload, verifiers, mystery, ch
     expect(errors.get(name)).toEqual([code]);
   });
 
-  test('asks for the verifier of a kind that was added to the list, and for nothing else', () => {
+  test('requires a verifier for a kind added to the list, and nothing else', () => {
     using folder = new CompiledFolder('new-kind-');
     folder.copySources();
     const list = readFileSync(join(SRC, 'authentication', 'kinds.ts'), 'utf8');
@@ -86,7 +86,7 @@ declare const MYSTERY: Mystery['accepted']['kind'];
   });
 });
 
-/** As far as credentials are concerned. */
+/** A request, reduced to its credentials. */
 const request = (presented: Partial<ScreenedRequest> = {}): ScreenedRequest =>
   ({
     headers: [],
@@ -97,7 +97,7 @@ const request = (presented: Partial<ScreenedRequest> = {}): ScreenedRequest =>
   }) as unknown as ScreenedRequest;
 
 const MISSING = { reason: 'credential_missing' };
-/** Lets everybody in who is asked about. */
+/** A verifier that admits everyone. */
 const lenient = (name: string): CredentialVerifier<never, never> => ({
   authenticate: () => ({ subject: name }) as never,
   watch: () => () => {},
@@ -105,7 +105,7 @@ const lenient = (name: string): CredentialVerifier<never, never> => ({
 
 const STREAM = { use: 0, credentialEnded: () => {} };
 
-describe('a rule that is not one of the compiler’s', () => {
+describe('an invalid rule', () => {
   const mystery: CredentialKind = { ...KINDS.workload, name: 'mystery' as never };
   const unknown = { kind: mystery, words: 'a mystery', challenge: () => null };
   const authenticator = new Authenticator({
@@ -116,11 +116,11 @@ describe('a rule that is not one of the compiler’s', () => {
 
   test.for<[name: string, rule: unknown]>([
     ['an unknown kind', { kind: 'required', accepts: [unknown] }],
-    ['an unknown kind that is optional', { kind: 'optional', accepts: [unknown] }],
-    ['a known kind that this listener has no verifier for', { kind: 'required', accepts: [acceptWorkload(false)] }],
-    ['one that is optional', { kind: 'optional', accepts: [acceptWorkload(false)] }],
-    ['no kind at all', { kind: 'required', accepts: [] }],
-    ['another word than required, optional and public', { kind: 'none', accepts: [] }],
+    ['an optional unknown kind', { kind: 'optional', accepts: [unknown] }],
+    ['a known kind without a verifier on this listener', { kind: 'required', accepts: [acceptWorkload(false)] }],
+    ['an optional kind without a verifier', { kind: 'optional', accepts: [acceptWorkload(false)] }],
+    ['no kind', { kind: 'required', accepts: [] }],
+    ['a word other than required, optional and public', { kind: 'none', accepts: [] }],
     ['no word', { accepts: [] }],
   ])('is refused: %s', ([, rule]) => {
     for (const presented of [{}, { sessionCookie: 'cookie' }, { authorization: 'Bearer token' }]) {
@@ -128,7 +128,7 @@ describe('a rule that is not one of the compiler’s', () => {
     }
   });
 
-  test('is not made: what no kind can read throws, rather than being public', () => {
+  test('throws when it is compiled, rather than being public', () => {
     for (const written of [[], '', 'mystery', { mystery: ['robot'] }, ['session', { mystery: ['robot'] }], null])
       expect(() => compileCredential(written as never)).toThrow(TypeError);
   });
@@ -143,7 +143,7 @@ describe('a rule', () => {
   const service = compileCredential({ service: ['a'] });
   const optional = compileCredential({ session: 'optional' });
 
-  test('lets nobody in anonymously but as public, and as optional without a credential', () => {
+  test('admits anonymous requests only if public, or optional and without a credential', () => {
     expect(authenticator.authenticate(request(), PUBLIC)).toBe(ANONYMOUS);
     expect(authenticator.authenticate(request({ sessionCookie: 'x', authorization: 'y' }), PUBLIC)).toBe(ANONYMOUS);
     expect(authenticator.authenticate(request(), optional)).toBe(ANONYMOUS);
@@ -151,7 +151,7 @@ describe('a rule', () => {
       expect(authenticator.authenticate(request(), rule)).toMatchObject(MISSING);
   });
 
-  test('refuses two credentials with 400 on every route that is not public, whichever it accepts', () => {
+  test('refuses two credentials as a conflict, whichever it accepts, unless public', () => {
     for (const rule of [
       service,
       optional,
@@ -163,14 +163,14 @@ describe('a rule', () => {
       ).toMatchObject({ reason: 'credential_conflict' });
   });
 
-  test('treats a cookie with two readings as presented', () => {
+  test('counts an ambiguous session cookie as a presented credential', () => {
     const denial = new Denial('session_invalid', 'sent twice');
     expect(authenticator.authenticate(request({ sessionCookie: denial, authorization: 'y' }), service)).toMatchObject({
       reason: 'credential_conflict',
     });
   });
 
-  test('asks only the verifier of a kind that it accepts', () => {
+  test('asks only the verifiers of kinds that it accepts', () => {
     expect(authenticator.authenticate(request({ sessionCookie: 'x' }), service)).toMatchObject(MISSING);
     expect(authenticator.authenticate(request({ authorization: 'y' }), service)).toMatchObject({ subject: 'a token' });
     expect(authenticator.authenticate(request({ authorization: 'y' }), optional)).toBe(ANONYMOUS);
@@ -179,15 +179,15 @@ describe('a rule', () => {
     });
   });
 
-  test('with another verifier in its place asks that one', () => {
-    const other = authenticator.with({ service: lenient('somebody else’s token') });
+  test('asks the new verifier once one is replaced', () => {
+    const other = authenticator.with({ service: lenient('someone else’s token') });
     expect(other.authenticate(request({ authorization: 'y' }), service)).toMatchObject({
-      subject: 'somebody else’s token',
+      subject: 'someone else’s token',
     });
     expect(other.authenticate(request({ sessionCookie: 'x' }), optional)).toMatchObject({ subject: 'a session' });
   });
 
-  test('accepts what the list names, in its order', () => {
+  test('accepts the listed kinds in their order', () => {
     const written = compileCredential(['session', { service: ['a', 'b'] }]);
     expect(written.accepts.map(({ kind, words }) => [kind.name, words])).toEqual([
       ['session', 'session'],
@@ -196,7 +196,7 @@ describe('a rule', () => {
   });
 });
 
-test('every kind has the name that it is listed under, and one that ends says how its streams are cut', () => {
+test('every kind has the name it is listed under, and a close reason that fits a WebSocket frame', () => {
   for (const [name, kind] of Object.entries(KINDS)) {
     expect(kind.name).toBe(name);
     expect(Buffer.byteLength(kind.ending?.closeReason ?? '')).toBeLessThanOrEqual(123);
@@ -218,7 +218,7 @@ describe('a stream', () => {
     login: null,
   });
 
-  test('is watched by the verifier of its credential, and counted by the kind when that ends', () => {
+  test('is watched by its credential’s verifier, and counted by kind when the credential ends', () => {
     const counted: string[] = [];
     let end = () => {};
     const session = {
@@ -237,11 +237,11 @@ describe('a stream', () => {
     expect(counted).toEqual(['session']);
   });
 
-  test('of a principal that this listener cannot have authenticated is a fault', () => {
+  test('is a fault for a principal that this listener cannot have authenticated', () => {
     expect(() => new Authenticator(NO_VERIFIERS).watch(user, STREAM)).toThrow('not a principal of this listener');
   });
 
-  test('of the workload has nothing to wait for', () => {
+  test('needs no verifier to watch the workload', () => {
     const workload = new WorkloadVerifier('cart').authenticate(request(), acceptWorkload(false));
     if (workload instanceof Denial) throw new TypeError(workload.note);
     expect(new Authenticator(NO_VERIFIERS).watch(workload, STREAM)).toBeTypeOf('function');

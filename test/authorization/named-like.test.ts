@@ -1,6 +1,6 @@
 /**
- * RFC 9700 §4.15: what stands for a person never satisfies a rule about services, and the other way round. A user called
- * `cart` and a service called `cart`, each with tokens that this gateway signed.
+ * RFC 9700 §4.15: a user's credential never satisfies a rule about services, nor a service's one about users. Here a
+ * user and a service are both called `cart`, and this gateway signed the tokens of both.
  */
 
 import { chmodSync } from 'node:fs';
@@ -54,24 +54,24 @@ afterAll(() => stage[Symbol.asyncDispose]());
 
 const status = async (path: string, ...headers: string[]) => (await stage.send('GET', path, headers)).status;
 
-describe('RFC 9700 §4.15, S3: rules about a name that a user and a service have', () => {
+describe('RFC 9700 §4.15, S3: rules about a name that a user and a service share', () => {
   test.each([
     ['/services', 403, 200],
     ['/either', 403, 200],
     ['/users', 200, 403],
-  ])('%s: a token of the user gets %i, one of the service %i', async (path, byUser, byService) => {
+  ])('%s: the user’s token gets %i, the service’s %i', async (path, byUser, byService) => {
     expect(await status(path, `Authorization: Bearer ${user.token}`)).toBe(byUser);
     expect(await status(path, `Authorization: Bearer ${serviceToken}`)).toBe(byService);
   });
 
-  test('the cookie of the user passes where the token does', async () => {
+  test('the user’s cookie passes where the user’s token does', async () => {
     expect(await status('/users', user.cookie)).toBe(200);
     expect(await status('/sessions', user.cookie)).toBe(200);
     expect(await status('/either', user.cookie)).toBe(403);
   });
 });
 
-describe('S3: validate names the services that are called like a user', () => {
+describe('S3: validate warns about services named like a user', () => {
   const CONFIG = `version: 1
 publicOrigin: https://shop.example.com
 listeners: { public: { address: 127.0.0.1:8080 } }
@@ -98,7 +98,7 @@ acceptWarnings: [login/proxy-unknown, token-endpoint/unknown-audience, store/mem
     return { clientSecretFile, serviceTokens: { app: {} } };
   };
 
-  test('of the users file and a client of the token endpoint', async () => {
+  test('that are clients of the token endpoint', async () => {
     const at = 'tokenEndpoint.clients';
     expect(await shared({ tokenEndpoint: { clients: { cart: secret(), orders: secret() } } })).toEqual([
       ['warning', `${at}.cart`],
@@ -110,7 +110,7 @@ acceptWarnings: [login/proxy-unknown, token-endpoint/unknown-audience, store/mem
     expect(await shared({ tokenEndpoint: { clients: other } })).toEqual([]);
   });
 
-  test('of the users file and a trusted backend, and it can be accepted', async () => {
+  test('that are trusted backends, unless the warning is accepted', async () => {
     const usersFile = temporaryFile('users.yaml', USERS);
     chmodSync(usersFile, 0o600);
     const service = { issuer: 'own', subjects: ['x', 'sso'] };

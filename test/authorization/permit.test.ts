@@ -1,4 +1,4 @@
-/** Nothing is forwarded and nothing is minted without a permit: the compiler sees to it, so the compiler is asked. */
+/** Nothing is forwarded or minted without a permit. The compiler enforces that, so the tests compile programs. */
 
 import { beforeAll, describe, expect, test } from 'vitest';
 import { compilePrograms } from '../support/compiler.ts';
@@ -23,15 +23,16 @@ void [forwarder, tokens, exchange, request, principal, route, permit, Permit];
 
 const PROGRAMS = {
   'a permit': 'forwarder.forward(exchange, request, permit, "/", null, tokens); void tokens.forPermit(permit);',
-  'an object literal of its shape': 'forwarder.forward(exchange, request, { principal, route }, "/", null, tokens);',
+  'an object literal of the same shape':
+    'forwarder.forward(exchange, request, { principal, route }, "/", null, tokens);',
   'a copy of a permit': 'forwarder.forward(exchange, request, { ...permit }, "/", null, tokens);',
-  'an object of a class of the same shape':
+  'an instance of a class of the same shape':
     'class Mine { readonly principal = principal; readonly route = route; protected readonly granted = true as const; }\nforwarder.forward(exchange, request, new Mine(), "/", null, tokens);',
-  'a denial or a permit that was not told apart':
+  'a permit that may be null':
     'declare const either: Permit | null;\nforwarder.forward(exchange, request, either, "/", null, tokens);',
-  'the principal and the route': 'forwarder.forward(exchange, request, principal, "/", null, tokens);',
-  'a token minted without one': 'void tokens.forPermit({ principal, route });',
-  'a permit that is made by hand': 'void new Permit(principal, route);',
+  'a principal in place of a permit': 'forwarder.forward(exchange, request, principal, "/", null, tokens);',
+  'minting a token without a permit': 'void tokens.forPermit({ principal, route });',
+  'a permit made by hand': 'void new Permit(principal, route);',
 };
 type Case = keyof typeof PROGRAMS;
 
@@ -41,18 +42,18 @@ describe('the compiler', () => {
     errors = compilePrograms(PRELUDE, PROGRAMS);
   });
 
-  test('lets a permit be forwarded and minted for', () => {
+  test('accepts a permit for forwarding and minting', () => {
     expect(errors.get('a permit')).toEqual([]);
   });
 
   test.for([
-    ['an object literal of its shape', 'TS2741'],
+    ['an object literal of the same shape', 'TS2741'],
     ['a copy of a permit', 'TS2741'],
-    ['an object of a class of the same shape', 'TS2345'],
-    ['a denial or a permit that was not told apart', 'TS2345'],
-    ['the principal and the route', 'TS2345'],
-    ['a token minted without one', 'TS2741'],
-    ['a permit that is made by hand', 'TS2673'],
+    ['an instance of a class of the same shape', 'TS2345'],
+    ['a permit that may be null', 'TS2345'],
+    ['a principal in place of a permit', 'TS2345'],
+    ['minting a token without a permit', 'TS2741'],
+    ['a permit made by hand', 'TS2673'],
   ] as const)('refuses %s', ([name, code]) => {
     expect(errors.get(name)).toEqual([code]);
   });

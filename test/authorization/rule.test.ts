@@ -1,4 +1,4 @@
-/** The `allow` rule: what it asks for is what it takes, no less, and nothing that only looks like it. */
+/** The `allow` rule: it requires exactly what it states, and accepts nothing that only looks similar. */
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -76,15 +76,20 @@ describe('a rule', () => {
     ['no roles at all', { roles: ['a'] }, {}, 'role'],
     ['any: one is enough', { roles: { any: ['a', 'b'] } }, { roles: ['a'] }, null],
     ['all: every one is needed', { roles: { all: ['a', 'b'] } }, { roles: ['a'] }, 'role'],
-    ['all: every one is there', { roles: { all: ['a', 'b'] } }, { roles: ['a', 'b', 'c'] }, null],
-    ['JWT-52: a scope is compared whole', { scopes: ['read'] }, { scopes: ['readwrite', 'READ', 'read '] }, 'scope'],
+    ['all: every one is present', { roles: { all: ['a', 'b'] } }, { roles: ['a', 'b', 'c'] }, null],
+    [
+      'JWT-52: a scope is compared as a whole',
+      { scopes: ['read'] },
+      { scopes: ['readwrite', 'READ', 'read '] },
+      'scope',
+    ],
     ['all scopes', { scopes: { all: ['r', 'w'] } }, { scopes: ['w'] }, 'scope'],
     ['a subject that is listed', { subjects: ['alice', 'bob'] }, { subject: 'bob' }, null],
-    ['a subject that is not', { subjects: ['alice', 'bob'] }, { subject: 'carol' }, 'subject'],
+    ['a subject that is not listed', { subjects: ['alice', 'bob'] }, { subject: 'carol' }, 'subject'],
     ['a claim with the value', { claims: { mfa: true } }, { claims: { mfa: true } }, null],
     ['a claim with another value', { claims: { mfa: true } }, { claims: { mfa: false } }, 'claim'],
-    ['a claim that only looks like the value', { claims: { mfa: true } }, { claims: { mfa: 'true' } }, 'claim'],
-    ['a claim that is not there', { claims: { mfa: true } }, {}, 'claim'],
+    ['a claim with the value as a string', { claims: { mfa: true } }, { claims: { mfa: 'true' } }, 'claim'],
+    ['a missing claim', { claims: { mfa: true } }, {}, 'claim'],
     ['one of the values is enough', { claims: { tenant: ['a', 'b'] } }, { claims: { tenant: 'b' } }, null],
     ['none of the values', { claims: { tenant: ['a', 'b'] } }, { claims: { tenant: 'c' } }, 'claim'],
     [
@@ -96,9 +101,14 @@ describe('a rule', () => {
     ['a claim that is a list, without it', { claims: { groups: 'a' } }, { claims: { groups: ['b', 'aa'] } }, 'claim'],
     ['an empty list', { claims: { groups: 'a' } }, { claims: { groups: [] } }, 'claim'],
     ['JWT-17: a member of Object.prototype', { claims: { constructor: 'x' } }, {}, 'claim'],
-    ['every key has to hold', { roles: ['a'], subjects: ['bob'] }, { roles: ['a'], subject: 'alice' }, 'subject'],
+    ['every key must match', { roles: ['a'], subjects: ['bob'] }, { roles: ['a'], subject: 'alice' }, 'subject'],
     ['any of several rules', { any: [{ roles: ['a'] }, { subjects: ['bob'] }] }, { subject: 'bob' }, null],
-    ['none of several rules: the first says why', { any: [{ roles: ['a'] }, { subjects: ['bob'] }] }, {}, 'role'],
+    [
+      'none of several rules: the first gives the reason',
+      { any: [{ roles: ['a'] }, { subjects: ['bob'] }] },
+      {},
+      'role',
+    ],
     ['all of several rules', { all: [{ roles: ['a'] }, { claims: { mfa: true } }] }, { roles: ['a'] }, 'claim'],
     ['a rule beside any', { roles: ['a'], any: [{ subjects: ['alice'] }] }, { subject: 'alice' }, 'role'],
   ])('%s', (_what, allow, held, verdict) => {
@@ -106,7 +116,7 @@ describe('a rule', () => {
     expect(judge(allow, service(held))).toBe(verdict);
   });
 
-  test('holds for exactly those who have what it says', () => {
+  test('permits exactly those who have what it requires', () => {
     const name = fc.constantFrom('a', 'b', 'c', 'd');
     const names = fc.uniqueArray(name, { minLength: 1 });
     const list = fc.oneof(
@@ -128,7 +138,7 @@ describe('a rule', () => {
   });
 });
 
-describe('S3: a name of one sort is never the same name of another', () => {
+describe('S3: a user and a service with the same name are never confused', () => {
   const at = (issuer: string, over: Partial<ServicePrincipal> = {}): ServicePrincipal => ({
     ...service({ subject: 'cart' }),
     issuer,

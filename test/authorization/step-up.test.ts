@@ -1,4 +1,4 @@
-/** `require` of a route: who has authenticated well enough passes, and everybody else learns what is needed (RFC 9470). */
+/** `require` of a route: a sufficient authentication passes; everyone else is told what is needed (RFC 9470). */
 
 import fc from 'fast-check';
 import { decodeJwt } from 'jose';
@@ -16,21 +16,21 @@ const SEEN = { authTimeMs: NOW_MS - 60_000, acr: 'gold', amr: ['pwd', 'otp'] };
 
 describe('what an authentication lacks', () => {
   test.each([
-    ['acr that is listed', { acr: ['silver', 'gold'] }, SEEN, null],
-    ['acr that is not', { acr: ['platinum'] }, SEEN, 'acr'],
-    ['acr of which it is a part', { acr: ['gold:strong'] }, SEEN, 'acr'],
-    ['acr that nobody stated', { acr: ['gold'] }, { ...SEEN, acr: null }, 'acr'],
-    ['one of several means', { amr: ['hwk', 'otp'] }, SEEN, null],
-    ['none of several means', { amr: ['hwk', 'face'] }, SEEN, 'amr'],
-    ['all means', { amr: { all: ['pwd', 'otp'] } }, SEEN, null],
-    ['not all means', { amr: { all: ['pwd', 'hwk'] } }, SEEN, 'amr'],
-    ['no means stated', { amr: { any: ['pwd'] } }, { ...SEEN, amr: [] }, 'amr'],
-    ['an age to the millisecond', { maxAge: 60_000 }, SEEN, null],
-    ['an age of a millisecond more', { maxAge: 59_999 }, SEEN, 'age'],
-    ['no time stated', { maxAge: 86_400_000 }, { ...SEEN, authTimeMs: null }, 'age'],
-    ['a time a little ahead', { maxAge: 60_000 }, { ...SEEN, authTimeMs: NOW_MS + 59_000 }, null],
+    ['an acr that is listed', { acr: ['silver', 'gold'] }, SEEN, null],
+    ['an acr that is not listed', { acr: ['platinum'] }, SEEN, 'acr'],
+    ['an acr that is only part of the listed one', { acr: ['gold:strong'] }, SEEN, 'acr'],
+    ['no acr', { acr: ['gold'] }, { ...SEEN, acr: null }, 'acr'],
+    ['one of several amr values', { amr: ['hwk', 'otp'] }, SEEN, null],
+    ['none of several amr values', { amr: ['hwk', 'face'] }, SEEN, 'amr'],
+    ['all amr values', { amr: { all: ['pwd', 'otp'] } }, SEEN, null],
+    ['not all amr values', { amr: { all: ['pwd', 'hwk'] } }, SEEN, 'amr'],
+    ['no amr', { amr: { any: ['pwd'] } }, { ...SEEN, amr: [] }, 'amr'],
+    ['exactly the maximum age', { maxAge: 60_000 }, SEEN, null],
+    ['a millisecond over the maximum age', { maxAge: 59_999 }, SEEN, 'age'],
+    ['no time of authentication', { maxAge: 86_400_000 }, { ...SEEN, authTimeMs: null }, 'age'],
+    ['a time slightly in the future', { maxAge: 60_000 }, { ...SEEN, authTimeMs: NOW_MS + 59_000 }, null],
     [
-      'a time far ahead, which would stay recent for years',
+      'a time far in the future, which would stay recent for years',
       { maxAge: 60_000 },
       { ...SEEN, authTimeMs: NOW_MS + 61_000 },
       'age',
@@ -41,7 +41,7 @@ describe('what an authentication lacks', () => {
     expect(lackOf(rule, authentication, NOW_MS)).toBe(expected);
   });
 
-  test('more is never required by leaving a key out', () => {
+  test('is what the first unmet key lacks, whichever other keys are present', () => {
     const word = fc.constantFrom('a', 'b', 'c');
     const rule = fc.record({
       acr: fc.array(word, { minLength: 1 }),
@@ -101,8 +101,8 @@ async function open(clocks = new TestClocks()) {
   };
 }
 
-describe('a route that requires a login of a kind', () => {
-  test('RFC 9470 §3: a program gets 401 with what is needed, and nothing reaches the upstream', async () => {
+describe('a route with require', () => {
+  test('RFC 9470 §3: answers a program with 401 and what is needed, and forwards nothing', async () => {
     await using it = await open();
     const cookie = await sessionOf(it.gateway, { acr: 'silver', authTimeMs: it.clocks.wallMs() });
     const { status, headers, body } = await it.ask('/payouts', cookie);
@@ -112,12 +112,12 @@ describe('a route that requires a login of a kind', () => {
     );
     expect(JSON.parse(`${body}`)).toMatchObject({ reason: 'step_up_required', status: 401 });
     expect(it.upstream.requests).toEqual([]);
-    // The session is as good as before.
+    // The session is still valid.
     expect(headers.get('set-cookie')).toBe(undefined);
     expect((await it.ask('/', cookie)).status).toBe(200);
   });
 
-  test('passes whoever has it, for as long as maxAge says, and the upstream token says how they logged in', async () => {
+  test('admits a sufficient login until maxAge, and describes it in the upstream token', async () => {
     await using it = await open();
     const authTimeMs = it.clocks.wallMs() - 60_000;
     const cookie = await sessionOf(it.gateway, { acr: 'gold', amr: ['pwd', 'otp'], authTimeMs });
@@ -137,7 +137,7 @@ describe('a route that requires a login of a kind', () => {
     ]);
   });
 
-  test('says which means are missing, for which no parameter exists', async () => {
+  test('names missing amr values in the description, as no parameter exists for them', async () => {
     await using it = await open();
     const { status, headers } = await it.ask('/keys', await sessionOf(it.gateway, { amr: ['pwd'] }));
     expect(status).toBe(401);
@@ -146,13 +146,13 @@ describe('a route that requires a login of a kind', () => {
     );
   });
 
-  test('refuses with 403 first whoever may not use the route at all', async () => {
+  test('answers 403 first to users who may not use the route at all', async () => {
     await using it = await open();
     const { status, body } = await it.ask('/admin', await sessionOf(it.gateway, {}));
     expect([status, JSON.parse(`${body}`).reason]).toEqual([403, 'route_forbidden']);
   });
 
-  test('takes a password as pwd at the time of the login, and a session of a backend as nothing', async () => {
+  test('counts a password login as pwd at its time, and a backend’s session as nothing', async () => {
     await using it = await open();
     const [password, backend] = [await sessionOf(it.gateway, 'password'), await sessionOf(it.gateway, 'backend')];
     expect((await it.ask('/account', password)).status).toBe(200);
@@ -162,7 +162,7 @@ describe('a route that requires a login of a kind', () => {
     expect((await it.ask('/account', password)).status).toBe(401);
   });
 
-  test('asks nobody at all to log in first', async () => {
+  test('asks an anonymous caller to log in first', async () => {
     await using it = await open();
     const { status, body } = await it.ask('/maybe');
     expect([status, JSON.parse(`${body}`).reason]).toEqual([401, 'credential_missing']);
@@ -199,7 +199,7 @@ describe('a route that requires a login of a kind', () => {
     }
   });
 
-  test('a person gets a page that leads to another login, and after a form is told to send it again', async () => {
+  test('shows people a page with a link to log in again, and says to resend a form', async () => {
     await using it = await open();
     const cookie = await sessionOf(it.gateway, 'password');
     const page = await it.ask('/payouts?to=bob', cookie, 'Sec-Fetch-Mode: navigate');

@@ -1,6 +1,6 @@
 /**
- * The two endpoints at which a program says who it is, beside each other: the token endpoint and the login of trusted
- * backends. Both authenticate clients by the same code, so every case holds at both.
+ * The two endpoints at which programs authenticate: the token endpoint and the login of trusted backends. Both use
+ * the same code, so every case applies to both.
  */
 
 import crypto from 'node:crypto';
@@ -29,7 +29,7 @@ const RIGHT = basic('orders', SECRET);
 const WRONG = basic('orders', `${SECRET}x`);
 const bearer = (token: string) => `Authorization: Bearer ${token}`;
 
-/** Presents a credential. The status of success differs, nothing else does. */
+/** Presents a credential. Only the status of success differs. */
 interface Endpoint {
   readonly name: string;
   readonly success: number;
@@ -68,7 +68,7 @@ describe.each(ENDPOINTS)('$name', ({ attempt, success }) => {
     expect((await attempt(stage, bearer(await stage.cluster.token({ sub: REPORTS })))).status).toBe(success);
   });
 
-  test('RFC 6749 §2.3.1: decodes id and secret as form encoding, whatever is escaped', async () => {
+  test('RFC 6749 §2.3.1: decodes a form-encoded id and secret, whatever is escaped', async () => {
     await using files = new Files();
     await using stage = await start(files);
     const credential = plain(`${percentEncoded('orders')}:${percentEncoded(SECRET)}`);
@@ -82,7 +82,7 @@ describe.each(ENDPOINTS)('$name', ({ attempt, success }) => {
     ['an empty secret', [basic('orders', '')]],
     ['an unknown id', [basic('nobody', SECRET)]],
     ['the id of a client without a secret', [basic('reports', SECRET)]],
-    ['the id of Object.prototype', [basic('constructor', SECRET)]],
+    ['an id from Object.prototype', [basic('constructor', SECRET)]],
     ['an empty id', [basic('', SECRET)]],
     ['RFC 6749 §2.3.1: a secret that is not form-encoded', [plain(`orders:${SECRET}`)]],
     ['a broken escape', [plain('orders:%zz')]],
@@ -104,7 +104,7 @@ describe.each(ENDPOINTS)('$name', ({ attempt, success }) => {
     ['of another issuer', { sub: REPORTS, iss: 'https://other.example' }],
     ['for another audience', { sub: REPORTS, aud: 'https://other.example' }],
     ['that has expired', { sub: REPORTS, exp: 1 }],
-    ['that stands for a session', { sub: REPORTS, sid: 'x'.repeat(43) }],
+    ['that represents a session', { sub: REPORTS, sid: 'x'.repeat(43) }],
     ['that names an actor', { sub: REPORTS, act: { sub: 'x' } }],
     ['that was minted for the subject of another issuer', { sub: REPORTS, presented_iss: 'https://other.example' }],
   ])('RFC 6750 §3: refuses a service token %s with 401 and a Bearer challenge', async (_title, claims) => {
@@ -114,7 +114,7 @@ describe.each(ENDPOINTS)('$name', ({ attempt, success }) => {
     expect([response.status, response.headers.get('www-authenticate')]).toEqual([401, TOKEN_CHALLENGE]);
   });
 
-  test('does for an unknown id the digests and comparisons that it does for a known one', async () => {
+  test('makes as many digests and comparisons for an unknown id as for a known one', async () => {
     await using files = new Files();
     await using stage = await start(files);
     const counts = async (header: string) => {
@@ -141,7 +141,7 @@ describe.each(ENDPOINTS)('$name', ({ attempt, success }) => {
     expect(await counts(basic('nobody', SECRET))).toEqual({ hashed: 1, compared: 1 });
   });
 
-  test('slows guessing for the client from that network, and nobody else', async () => {
+  test('slows down guesses from one network without affecting others', async () => {
     const clocks = new TestClocks();
     await using files = new Files();
     const trustedProxies = ['127.0.0.1'];
@@ -168,7 +168,7 @@ describe.each(ENDPOINTS)('$name', ({ attempt, success }) => {
   });
 });
 
-test('guesses at a backend do not slow the client of the same name, nor the other way round', async () => {
+test('guesses at a trusted backend do not slow down the client of the same name', async () => {
   await using files = new Files();
   const clientSecretFile = await files.write('secret', SECRET);
   const login = { trustedBackends: [{ id: 'orders', clientSecretFile }], throttle: { freeAttemptsPerAccount: 1 } };
@@ -179,8 +179,8 @@ test('guesses at a backend do not slow the client of the same name, nor the othe
   expect((await client.attempt(stage, RIGHT)).status).toBe(200);
 });
 
-describe('RFC 9700 §4.15: a token that stands for a person is not the credential of a service of the same name', () => {
-  /** Where `cart` is a user, a client, a backend, and a subject of another issuer. */
+describe('RFC 9700 §4.15: a user’s token is not a credential of the service of the same name', () => {
+  /** A stage where `cart` is a user, a client, a backend, and a subject of another issuer. */
   async function startWithCart(files: Files): Promise<TokenStage> {
     const service = { issuer: 'own', subjects: ['cart', 'stock'] };
     const logins = { id: 'logins', clientSecretFile: await files.write('secret', SECRET) };
@@ -233,7 +233,7 @@ describe('RFC 9700 §4.15: a token that stands for a person is not the credentia
     expect(notes).toEqual(Array(2).fill(expect.stringContaining('stands for a user')));
   });
 
-  test('a token that the service got for itself is its credential', async () => {
+  test('a token that the service obtained for itself is its credential', async () => {
     await using files = new Files();
     await using stage = await startWithCart(files);
     const form = { grant_type: 'client_credentials', audience: 'orders', ...(await stage.asStock()) };

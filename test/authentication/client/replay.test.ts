@@ -1,4 +1,4 @@
-/** Client assertions at several replicas, whose clocks differ. */
+/** Client assertions at replicas whose clocks differ. */
 
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { expect, test } from 'vitest';
@@ -11,7 +11,7 @@ import { TestClocks } from '../../support/clocks.ts';
 
 const AUDIENCE = 'https://shop.example.com/auth/token';
 
-test('JWT-44: a replica whose clock is behind accepts no assertion that another one has used', async () => {
+test('JWT-44: a replica whose clock is behind refuses an assertion used at another one', async () => {
   const clocks = new TestClocks();
   const { once } = createMemoryStore(1, clocks);
   const { publicKey, privateKey } = await generateKeyPair('ES256');
@@ -29,7 +29,7 @@ test('JWT-44: a replica whose clock is behind accepts no assertion that another 
     return (await assertions.problem(assertion, decoded, client))?.note ?? null;
   };
   expect(await problemAt(30_000)).toBe(null);
-  // For the replica behind, it has not expired yet; the store has not seen that replica's clock.
+  // For this replica the assertion has not expired yet; the store does not know the replica's clock.
   clocks.advance(120_000 + 59_000);
   expect(await problemAt(-30_000)).toBe('assertion: jti was used before');
 });

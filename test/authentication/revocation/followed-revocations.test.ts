@@ -1,4 +1,4 @@
-/** What a verifier knows while the feed comes and goes, in orders that a real Redis brings about too rarely to be waited for. */
+/** Which revocations a verifier knows while the feed drops and returns, in orders that are rare with a real Redis. */
 
 import { describe, expect, test } from 'vitest';
 import { FollowedRevocations } from '../../../src/authentication/revocation/followed-revocations.ts';
@@ -11,8 +11,8 @@ import { until } from '../../support/until.ts';
 const GRACE_MS = 10_000;
 const MINUTE_MS = 60_000;
 
-/** A store whose feed and whose answers a test holds in its hands. */
-class HeldStore implements TokenRevocationStore {
+/** A store whose feed and answers the test controls. */
+class ControlledStore implements TokenRevocationStore {
   readonly clocks = new TestClocks();
   readonly feed = { lastProvenAtMs: () => this.provenAtMs };
   provenAtMs = Number.NEGATIVE_INFINITY;
@@ -55,17 +55,17 @@ class HeldStore implements TokenRevocationStore {
 }
 
 async function following(outageGraceMs = GRACE_MS) {
-  const store = new HeldStore();
+  const store = new ControlledStore();
   const settings = { outageGraceMs, sessionTokenMs: MINUTE_MS };
   const revoked = await FollowedRevocations.open(store, settings, store.clocks, () => {});
   return { store, revoked, clocks: store.clocks };
 }
 
-/** Lets what was settled be noticed. */
+/** Waits until the callbacks of settled promises have run. */
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
 describe('a verifier', () => {
-  test('knows what it hears while it reads what is on record', async () => {
+  test('keeps what the feed reports while it reads what is recorded', async () => {
     const { store, revoked } = await following();
     store.resume();
     store.follower?.onRevoked(store.token('heard'));
@@ -74,14 +74,14 @@ describe('a verifier', () => {
     expect(['heard', 'read', 'other'].map((jti) => revoked.isKnown({ jti }))).toEqual([true, true, false]);
   });
 
-  test('that has never read what is on record accepts nothing where there is a grace, and everything where there is none', async () => {
+  test('accepts nothing before its first read, or everything if the grace is infinite', async () => {
     const { revoked } = await following();
     expect(() => revoked.isRevoked({ jti: 'a' })).toThrow(DependencyFault);
     expect(revoked.ageMs).toBe(Number.POSITIVE_INFINITY);
     expect((await following(Number.POSITIVE_INFINITY)).revoked.isRevoked({ jti: 'a' })).toBe(false);
   });
 
-  test('counts the grace from the last proof before the gap until it has caught up, whatever is proven meanwhile', async () => {
+  test('counts the grace from the last proof before a gap until it has caught up', async () => {
     const { store, revoked, clocks } = await following();
     store.resume();
     store.readings[0]?.resolve([]);
@@ -91,16 +91,16 @@ describe('a verifier', () => {
     clocks.advance(GRACE_MS);
     expect(revoked.isRevoked({ jti: 'a' })).toBe(false);
 
-    // The feed is back and proven, but what was recorded in the gap is not known yet.
+    // The feed is back and proven, but revocations recorded in the gap are not known yet.
     store.resume();
     store.prove();
     clocks.advance(1);
     expect(() => revoked.isRevoked({ jti: 'a' })).toThrow(DependencyFault);
-    // A second gap before that: still the same.
+    // A second gap before it has caught up changes nothing.
     store.resume();
     store.prove();
     expect(revoked.ageMs).toBe(GRACE_MS + 1);
-    // What the first reading brings counts, but it is not the one that ends the second gap.
+    // The first reading's revocations count, but it does not end the second gap.
     store.readings[1]?.resolve([store.token('b')]);
     await settled();
     expect(revoked.isRevoked({ jti: 'b' })).toBe(true);
@@ -111,7 +111,7 @@ describe('a verifier', () => {
     expect(revoked.ageMs).toBe(0);
   });
 
-  test('reads again what could not be read', async () => {
+  test('retries a failed read', async () => {
     const { store, revoked } = await following();
     store.resume();
     store.readings[0]?.reject(new DependencyFault('store_unavailable', 'test'));
@@ -123,7 +123,7 @@ describe('a verifier', () => {
     expect(revoked.isRevoked({ jti: 'b' })).toBe(false);
   });
 
-  test('takes on another grace and another life of tokens', async () => {
+  test('adopts a new grace and a new lifetime of tokens', async () => {
     const { store, revoked } = await following();
     expect(store.keptForMs).toBe(MINUTE_MS);
     revoked.configure({ outageGraceMs: Number.POSITIVE_INFINITY, sessionTokenMs: 2 * MINUTE_MS });
@@ -131,7 +131,7 @@ describe('a verifier', () => {
     expect(revoked.isRevoked({ jti: 'a' })).toBe(false);
   });
 
-  test('ends a stream once, whether its token was revoked before, after or while it was opened', async () => {
+  test('ends a stream once, whether its token was revoked before or after it opened', async () => {
     const { store, revoked } = await following();
     const ended: string[] = [];
     store.follower?.onRevoked(store.token('before'));
@@ -147,7 +147,7 @@ describe('a verifier', () => {
     expect(ended).toEqual(['before', 'after']);
   });
 
-  test('that was closed listens to nobody', async () => {
+  test('stops following and retrying once it is closed', async () => {
     const { store, revoked } = await following();
     store.resume();
     revoked.close();

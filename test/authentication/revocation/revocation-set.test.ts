@@ -1,4 +1,4 @@
-/** The revocations that a process knows of: against a list that is searched from end to end, and at their bounds. */
+/** The revocations that a process knows: compared with a linear search, and at their bounds. */
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -35,14 +35,14 @@ describe('a token is refused', () => {
     expect(set.isRevoked({ jti: 'c', sub: 'a', sid: 'a' })).toBe(false);
   });
 
-  test('with its session', () => {
+  test('when its session is revoked', () => {
     const { set } = setWith({ kind: 'session', handle: asHandle('h'), expiresAtMs });
     expect(set.isRevoked({ sid: 'h', jti: 'x' })).toBe(true);
     expect(set.isRevoked({ sid: 'other', jti: 'h', sub: 'h' })).toBe(false);
     expect(set.isRevoked({})).toBe(false);
   });
 
-  test('when its subject’s tokens count from a later time on: issued in that very second, it may be from before', () => {
+  test('when issued before its subject was revoked, or in the same second', () => {
     const { set } = setWith({
       kind: 'subject',
       subject: 'alice',
@@ -56,7 +56,7 @@ describe('a token is refused', () => {
     expect(set.isRevoked({ sub: 'bob', iat: NOW_SEC - 1 })).toBe(false);
   });
 
-  test('S2: of a subject, of the issuer whose subject it is, not of the one that passed it on', () => {
+  test('S2: by its subject at the issuer that named it, not at one that passed it on', () => {
     const of = (issuer: string) =>
       setWith({ kind: 'subject', subject: 'demo', issuer, notBeforeMs: NOW_SEC * 1_000, expiresAtMs }).set;
     const ours = { sub: 'demo', iss: 'ours', iat: NOW_SEC - 1 };
@@ -70,12 +70,12 @@ describe('a token is refused', () => {
     expect([of('ext').isRevoked(acting({})), of('ext').isRevoked(acting({ iss: 'ext' }))]).toEqual([false, true]);
   });
 
-  test('of a subject, when it does not say when it was issued', () => {
+  test('when its subject is revoked and it has no valid iat', () => {
     const { set } = setWith({ kind: 'subject', subject: 'alice', issuer: null, notBeforeMs: 1, expiresAtMs });
     for (const iat of [undefined, null, '1800000100', {}]) expect(set.isRevoked({ sub: 'alice', iat })).toBe(true);
   });
 
-  test('RFC 8693 §4.1: when who acts now is that subject, not when somebody before in the chain is', () => {
+  test('RFC 8693 §4.1: when its current actor is revoked, not when an earlier actor is', () => {
     const { set } = setWith({
       kind: 'subject',
       subject: 'service-a',
@@ -92,7 +92,7 @@ describe('a token is refused', () => {
     }
   });
 
-  test('until the revocation ends, and never by a name that objects have by themselves', () => {
+  test('until the revocation expires, and never by a name from Object.prototype', () => {
     const { set, clocks } = setWith({ kind: 'token', tokenId: asJti('a'), issuer: null, expiresAtMs });
     clocks.advance(59_999);
     expect(set.isRevoked({ jti: 'a' })).toBe(true);
@@ -103,14 +103,14 @@ describe('a token is refused', () => {
   });
 });
 
-describe('its bounds', () => {
+describe('a bounded set', () => {
   const small = { token: 10, session: 100, subject: 10 };
 
-  test('when there is no room, the first is forgotten and counted, of its own kind only', () => {
+  test('forgets and counts the first entry of the same kind to expire when it is full', () => {
     const clocks = new TestClocks();
     let forgotten = 0;
     const set = new RevocationSet(clocks.wallMs, () => forgotten++, small);
-    // The one that ends last comes first.
+    // The entry that expires last is added first.
     for (let i = 9; i >= 0; i--) {
       set.add({ kind: 'token', tokenId: asJti(`t${i}`), issuer: null, expiresAtMs: expiresAtMs + i });
     }
@@ -127,7 +127,7 @@ describe('its bounds', () => {
     expect([0, 1, 2, 100].map((i) => set.isRevoked({ sid: `s${i}` }))).toEqual([true, false, true, true]);
   });
 
-  test('what has ended makes room, and is not counted as forgotten', () => {
+  test('drops expired entries without counting them as forgotten', () => {
     const clocks = new TestClocks();
     let forgotten = 0;
     const set = new RevocationSet(clocks.wallMs, () => forgotten++, small);
@@ -138,7 +138,7 @@ describe('its bounds', () => {
     expect(set.counts.session).toBe(1);
   });
 
-  test('a hundred thousand ends of sessions are taken and dropped again in a moment', () => {
+  test('adds and expires 100,000 ended sessions quickly', () => {
     const clocks = new TestClocks();
     const set = new RevocationSet(clocks.wallMs, () => {});
     const tookMs = cpuMs(() => {
@@ -147,14 +147,14 @@ describe('its bounds', () => {
         clocks.advance(4);
       }
     });
-    // Generous: a sweep at each would take minutes.
+    // Generous: a sweep at each addition would take minutes.
     expect(tookMs).toBeLessThan(5_000);
     expect(set.counts.session).toBeLessThanOrEqual(30_000);
     expect(set.isRevoked({ sid: 'handle-99999' })).toBe(true);
   });
 });
 
-describe('against a model', () => {
+describe('a set compared with a linear search', () => {
   const name = fc.constantFrom('a', 'b', 'c', '__proto__');
   const issuer = fc.constantFrom(null, 'https://one', 'https://two');
   const moment = fc.integer({ min: -5, max: 60 }).map((sec) => (NOW_SEC + sec) * 1_000);
@@ -187,7 +187,7 @@ describe('against a model', () => {
     fc.record({ ask: claims }),
   );
 
-  /** As the documentation says it, over everything that was ever added. */
+  /** As documented, over everything ever added. */
   const modelRevokes = (added: readonly TokenRevocation[], asked: Claims, nowMs: number) =>
     added.some((one) => {
       if (one.expiresAtMs <= nowMs) return false;
@@ -200,7 +200,7 @@ describe('against a model', () => {
       return isBefore && (asked['sub'] === one.subject || actor === one.subject);
     });
 
-  test('after any history, it says of any token what the whole list says', () => {
+  test('refuses the same tokens after any history', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
         const { set, clocks } = setWith();

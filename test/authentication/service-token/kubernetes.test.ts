@@ -1,6 +1,6 @@
 /**
- * ServiceAccount tokens, with what a real API server said and signed: `fixtures/kubernetes.json`, recorded by
- * scripts/record-kubernetes-tokens.ts. The server that says it here speaks TLS, and wants the pod's own token.
+ * ServiceAccount tokens, with the answers and tokens of a real API server: `fixtures/kubernetes.json`, recorded by
+ * scripts/record-kubernetes-tokens.ts. The server that replays them here uses TLS and requires the pod's own token.
  */
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -24,15 +24,15 @@ const { tokens } = recorded;
 const RELEARN_MS = 10_000;
 const COOL_DOWN_MS = 30_000;
 
-/** The API server, as far as it was recorded. */
+/** Replays the recorded part of the API server. */
 class ApiServer implements AsyncDisposable {
-  /** What was asked for, and with which token. */
+  /** The requested paths, and the token of each request. */
   readonly requests: { readonly path: string; readonly bearer: string | undefined }[] = [];
-  /** The path that everything is below. */
+  /** The path prefix of the API. */
   below = '';
-  /** What it says its issuer is. */
+  /** The issuer in its metadata; null for the recorded one. */
   issuer: string | null = null;
-  /** Keys of others that it has too. */
+  /** The key set that it serves; null for the recorded one. */
   jwks: string | null = null;
   /** The tokens that may read the keys. */
   readonly readers = new Set([tokens.own]);
@@ -71,7 +71,7 @@ class ApiServer implements AsyncDisposable {
         ? recorded.discovery
         : { ...recorded.discovery, body: JSON.stringify({ ...JSON.parse(body), issuer: this.issuer }) };
     }
-    // The real one answers 406 to whoever takes application/json only.
+    // The real one answers 406 to a client that accepts only application/json.
     if (path !== '/openid/v1/jwks' || !accept.includes('application/jwk-set+json'))
       return { ...recorded.jwksForNobody, status: 406 };
     return this.jwks === null ? recorded.jwks : { ...recorded.jwks, body: this.jwks };
@@ -135,14 +135,14 @@ afterEach(async () => {
 });
 const FILES = { token: tokens.own, 'ca.crt': authority.certificate };
 
-test('a ServiceAccount token for the gateway is accepted, as system:serviceaccount:namespace:name', async () => {
+test('a ServiceAccount token for the gateway authenticates system:serviceaccount:namespace:name', async () => {
   await using pod = await Pod.start(apiServer, FILES);
   expect(await pod.status(tokens.cart)).toBe(200);
   expect(upstream.last.values('x-caller')).toEqual(['system:serviceaccount:shop:cart']);
   expect(await pod.status(tokens.ledger)).toBe(200);
 });
 
-test('keys are read at the API server with the own token, not at the advertised address', async () => {
+test('keys are read from the API server with the pod’s token, not from the advertised address', async () => {
   await using pod = await Pod.start(apiServer, FILES);
   expect(await pod.status(tokens.cart)).toBe(200);
   expect(apiServer.requests).toEqual([{ path: '/openid/v1/jwks', bearer: tokens.own }]);
@@ -150,14 +150,14 @@ test('keys are read at the API server with the own token, not at the advertised 
 
 test.each([
   ['for another audience', tokens.otherAudience],
-  ['for the API server, as every pod has one', tokens.own],
+  ['for the API server, which every pod has', tokens.own],
   ['that lives for a day', tokens.longLived],
 ])('JWT-36, JWT-30: a token %s is refused', async (_title, token) => {
   await using pod = await Pod.start(apiServer, FILES);
   expect(await pod.status(token)).toBe(401);
 });
 
-test('a token that has expired is refused, and one with another subject does not verify', async () => {
+test('an expired token, or one with an altered subject, is refused', async () => {
   await using pod = await Pod.start(apiServer, FILES);
   const [header = '', payload = '', signature = ''] = tokens.cart.split('.');
   const claims = Buffer.from(payload, 'base64url').toString().replace('shop:cart', 'kube-system:admin');
@@ -167,7 +167,7 @@ test('a token that has expired is refused, and one with another subject does not
 });
 
 describe('allow.serviceAccounts', () => {
-  test('accepts the named one, or all of a namespace', async () => {
+  test('accepts one account by name, or all of a namespace', async () => {
     await using pod = await Pod.start(apiServer, FILES);
     expect(await pod.status(tokens.cart, '/cart')).toBe(200);
     expect(await pod.status(tokens.cart, '/shop')).toBe(200);
@@ -175,7 +175,7 @@ describe('allow.serviceAccounts', () => {
     expect(await pod.status(tokens.ledger, '/shop')).toBe(403);
   });
 
-  test('does not accept a subject of another issuer with such a name', async () => {
+  test('refuses another issuer’s subject with such a name', async () => {
     using impostor = await TokenAuthority.create('https://impostor.example');
     const iat = recorded.recordedAtSec;
     const token = await impostor.token({ sub: 'system:serviceaccount:shop:cart', iat, exp: iat + 300 });
@@ -186,8 +186,8 @@ describe('allow.serviceAccounts', () => {
   });
 });
 
-describe('the own token', () => {
-  test('is read again for each fetch, with or without a newline at its end', async () => {
+describe('the pod’s token', () => {
+  test('is read again for each fetch, with or without a trailing newline', async () => {
     await using pod = await Pod.start(apiServer, FILES);
     expect(await pod.status(tokens.cart)).toBe(200);
     apiServer.readers.clear();
@@ -200,11 +200,11 @@ describe('the own token', () => {
       .replace(/"kid":"[^"]+"/, '"kid":"other"');
     expect(await pod.status([Buffer.from(unknown).toString('base64url'), ...rest].join('.'))).toBe(401);
     expect(apiServer.requests.at(-1)).toEqual({ path: '/openid/v1/jwks', bearer: 'rotated' });
-    // It is no JWT, so it says nothing about the issuer: the one that was learnt stays.
+    // It is not a JWT and names no issuer, so the learnt issuer stays.
     expect(await pod.status(tokens.ledger)).toBe(200);
   });
 
-  test('that is not there is a 503 for tokens of the cluster, and nothing to those of others', async () => {
+  test('if missing, means 503 for the cluster’s tokens, but not for other issuers’', async () => {
     using other = await TokenAuthority.create('https://other.example');
     const iat = recorded.recordedAtSec;
     await using pod = await Pod.start(apiServer, { 'ca.crt': authority.certificate }, { other: other.config });
@@ -224,9 +224,9 @@ describe('the own token', () => {
   });
 
   test.each([
-    ['a legacy token, whose issuer is no URL', 'kubernetes/serviceaccount'],
+    ['a legacy token, whose issuer is not a URL', 'kubernetes/serviceaccount'],
     ['a token without an issuer', undefined],
-  ])('teaches nothing when it is %s', async (_title, iss) => {
+  ])('teaches no issuer when it is %s', async (_title, iss) => {
     using legacy = await TokenAuthority.create();
     await using pod = await Pod.start(apiServer, { ...FILES, token: await legacy.token({ iss }) });
     expect(await pod.status(await legacy.token({ iss }))).toBe(iss === undefined ? 401 : 503);
@@ -234,7 +234,7 @@ describe('the own token', () => {
 });
 
 describe('R8: when --service-account-issuer changes', () => {
-  /** A cluster that signs with a key of ours, so that it can have any issuer. */
+  /** A cluster that signs with the test's own key, so that it can use any issuer. */
   async function cluster() {
     const signer = await TokenAuthority.create('https://old.example');
     const iat = recorded.recordedAtSec;
@@ -253,7 +253,7 @@ describe('R8: when --service-account-issuer changes', () => {
     return { pod, token, rotate, [Symbol.dispose]: () => signer[Symbol.dispose]() };
   }
 
-  test('old tokens of callers are good until they expire, and new ones from the start', async () => {
+  test('callers’ old tokens work until they expire, and new ones at once', async () => {
     using it = await cluster();
     await using pod = it.pod;
     const old = await it.token('https://old.example');
@@ -265,13 +265,13 @@ describe('R8: when --service-account-issuer changes', () => {
     expect(upstream.last.values('x-caller')).toEqual(['system:serviceaccount:shop:cart']);
     pod.clocks.advance(2_900_000);
     expect(await pod.status(old)).toBe(200);
-    // maxLifetime after the change, nothing that it issued by that name can be alive: 1 h, and 30 s of skew.
+    // maxLifetime (1 h) and the skew (30 s) after the change, no token with the old issuer can be valid.
     pod.clocks.advance(730_000);
     expect(await pod.status(await it.token('https://old.example', 3_600))).toBe(401);
     expect(await pod.status(await it.token('https://new.example', 3_600))).toBe(200);
   });
 
-  test('new tokens of callers are good while the own token still has the old issuer', async () => {
+  test('callers’ new tokens work while the pod’s token still has the old issuer', async () => {
     using it = await cluster();
     await using pod = it.pod;
     expect(await pod.status(await it.token('https://old.example'))).toBe(200);
@@ -281,7 +281,7 @@ describe('R8: when --service-account-issuer changes', () => {
     expect(await pod.status(await it.token('https://old.example'))).toBe(200);
   });
 
-  test('an issuer that the cluster never had is refused, and asked about once in ten seconds', async () => {
+  test('an issuer that the cluster never had is refused, and looked up once in ten seconds', async () => {
     using it = await cluster();
     await using pod = it.pod;
     expect(await pod.status(await it.token('https://old.example'))).toBe(200);
@@ -293,24 +293,24 @@ describe('R8: when --service-account-issuer changes', () => {
   });
 });
 
-test('R8: the path of apiServer is kept, as Rancher has one', async () => {
+test('R8: the path of apiServer is kept, as Rancher needs', async () => {
   apiServer.below = '/k8s/clusters/c-m-1';
   await using pod = await Pod.start(apiServer, FILES);
   expect(await pod.status(tokens.cart)).toBe(200);
   expect(apiServer.requests.map(({ path }) => path)).toEqual(['/k8s/clusters/c-m-1/openid/v1/jwks']);
 });
 
-test('an API server whose certificate is of another CA is not asked with the own token', async () => {
+test('the pod’s token is not sent to an API server with another CA’s certificate', async () => {
   await using pod = await Pod.start(apiServer, { ...FILES, 'ca.crt': new TestAuthority('Another').certificate });
   expect(await pod.status(tokens.cart)).toBe(503);
   expect(apiServer.requests).toEqual([]);
-  // Once the right one is there, it is read without a reload.
+  // Once the right CA is there, it is read without a reload.
   pod.write('ca.crt', authority.certificate);
   pod.clocks.advance(COOL_DOWN_MS);
   expect(await pod.status(tokens.cart)).toBe(200);
 });
 
-test('what was recorded says what the code relies on', () => {
+test('the recording contains what the code relies on', () => {
   expect(recorded.jwksForNobody.status).toBe(403);
   const discovery = JSON.parse(recorded.discovery.body) as Record<string, unknown>;
   const payload = Buffer.from(tokens.own.split('.')[1] ?? '', 'base64url').toString();

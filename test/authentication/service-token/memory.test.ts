@@ -1,5 +1,5 @@
 /**
- * What is remembered of tokens: by the verifier itself, with key sets and clocks that a test sets.
+ * What the verifier remembers about tokens, with key sets and clocks that the test controls.
  */
 
 import type { KeyObject } from 'node:crypto';
@@ -45,7 +45,7 @@ const verificationKey = ({ publicKey }: KeyPair, kid = 'one'): VerificationKey =
   byAlgorithm: new Map([['ES256', publicKey]]),
 });
 
-/** A key set that counts how often it is asked for a key, and can be changed. */
+/** A key set that counts lookups and can be changed. */
 class CountingKeySet extends LocalKeySet {
   asked = 0;
   constructor(present: { readonly keys: readonly VerificationKey[] }) {
@@ -82,7 +82,7 @@ function setUp({ issuers, isRevoked = () => false }: Setup = {}) {
     const claims = { iss: ISSUER, sub: 'cart', aud: 'app', iat, exp: iat + lifetimeSec, ...more };
     return forge({ alg: 'ES256', kid: 'one' }, claims, signer);
   };
-  /** Where every key is at hand, the answer is. */
+  /** Verifies without a promise, since every key is at hand. */
   const verify = (compact: string, accepted: ReadonlySet<string>): ServicePrincipal | Denial => {
     const answer = tokens.verify(asToken(compact), accepted);
     if (answer instanceof Promise) throw new Error('answered with a promise');
@@ -91,8 +91,8 @@ function setUp({ issuers, isRevoked = () => false }: Setup = {}) {
   return { clocks, present, keys, counts, tokens, verify, token };
 }
 
-describe('a token that was verified', () => {
-  test('is answered from memory, without a promise, with the same principal', () => {
+describe('a verified token', () => {
+  test('gets the same principal from memory, without a promise', () => {
     const { tokens, verify, token, counts, keys } = setUp();
     const header = `Bearer ${token()}`;
     const first = tokens.authenticate(header, A);
@@ -104,7 +104,7 @@ describe('a token that was verified', () => {
     expect(keys.asked).toBe(1);
   });
 
-  test('JWT-49: is found by all of it: what differs in one character is verified by itself', () => {
+  test('JWT-49: is found only by its full text; one changed character is verified separately', () => {
     const { verify, token, counts } = setUp();
     const good = token();
     verify(good, A);
@@ -118,7 +118,7 @@ describe('a token that was verified', () => {
     expect(counts).toMatchObject({ memory: 0, signature: 1 });
   });
 
-  test('JWT-49: is not found by another issuer, whose audience may be another', () => {
+  test('JWT-49: is verified again for another issuer, whose audience may differ', () => {
     const keys = new FixedKeySet([verificationKey(KEY)]);
     const other = rulesFor('other');
     const { verify, token, counts } = setUp({
@@ -134,7 +134,7 @@ describe('a token that was verified', () => {
     expect(counts.refused).toEqual(['audience']);
   });
 
-  test('JWT-50: is refused from the moment on at which it expires, leeway included', () => {
+  test('JWT-50: is refused from the moment it expires, leeway included', () => {
     const { verify, token, clocks, counts } = setUp();
     const good = token(60);
     verify(good, A);
@@ -155,7 +155,7 @@ describe('a token that was verified', () => {
     expect(counts).toMatchObject({ memory: 0, signature: 2 });
   });
 
-  test('is verified anew after five minutes, whatever it lives', () => {
+  test('is verified again after five minutes, regardless of its lifetime', () => {
     const { verify, token, clocks, counts } = setUp();
     const good = token(3_600);
     verify(good, A);
@@ -167,7 +167,7 @@ describe('a token that was verified', () => {
     expect(counts).toMatchObject({ memory: 1, signature: 2 });
   });
 
-  test('is refused as soon as it is revoked, and accepted again if that was taken back', () => {
+  test('is refused as soon as it is revoked, and accepted again if the revocation is withdrawn', () => {
     let revoked = false;
     const { verify, token, counts } = setUp({ isRevoked: ({ sub }) => revoked && sub === 'cart' });
     const good = token();
@@ -180,7 +180,7 @@ describe('a token that was verified', () => {
     expect(verify(good, A)).not.toBeInstanceOf(Denial);
   });
 
-  test('is a fault, not a yes, while nobody knows what was revoked', () => {
+  test('is a fault, not accepted, while revocations are unknown', () => {
     let isKnown = true;
     const { verify, token } = setUp({
       isRevoked: () => {
@@ -197,7 +197,7 @@ describe('a token that was verified', () => {
 });
 
 describe('a token with a wrong signature', () => {
-  test('is refused again without another look, while the key is the same', () => {
+  test('is refused again without verification while the key is the same', () => {
     let looks = 0;
     class CountingMap extends Map<string, KeyObject> {
       override get(algorithm: string): KeyObject | undefined {
@@ -213,7 +213,7 @@ describe('a token with a wrong signature', () => {
     expect(looks).toBe(1);
   });
 
-  test('keeps no one else out: neither the good token with the same claims nor its bearer', () => {
+  test('does not affect a good token with the same claims, or its bearer', () => {
     const { verify, token, counts } = setUp();
     for (let index = 0; index < 1_000; index += 1) {
       verify(token(300, es256(ATTACKER), { jti: String(index) }), A);
@@ -223,7 +223,7 @@ describe('a token with a wrong signature', () => {
     expect(counts.refused).toHaveLength(1_000);
   });
 
-  test('is good from the moment on at which its key is in the set', () => {
+  test('is accepted from the moment its key is in the set', () => {
     const first = verificationKey(KEY);
     const next = verificationKey(ATTACKER);
     let present = first;
@@ -246,7 +246,7 @@ describe('a token with a wrong signature', () => {
   });
 });
 
-test('many who wait for the same keys with the same token are one principal', async () => {
+test('requests that wait for keys with the same token get one principal', async () => {
   let resolve: (key: VerificationKey) => void = () => {};
   const found = new Promise<VerificationKey>((fulfil) => {
     resolve = fulfil;
@@ -271,7 +271,7 @@ test('many who wait for the same keys with the same token are one principal', as
 });
 
 describe('RecentMap', () => {
-  test('keeps at most twice its weight, whatever is put in', () => {
+  test('keeps at most twice its weight, regardless of what is added', () => {
     const map = new RecentMap<number>(1_000);
     for (let index = 0; index < 100_000; index += 1) map.set(String(index).padStart(10, '0'), index);
     expect(map.size).toBeLessThanOrEqual(200);
@@ -288,7 +288,7 @@ describe('RecentMap', () => {
     }
   });
 
-  test('forgets what is deleted, in both halves', () => {
+  test('forgets deleted entries in both halves', () => {
     const map = new RecentMap<number>(20);
     map.set('a_________', 1);
     map.set('b_________', 2);

@@ -26,13 +26,13 @@ describe('keys come from', () => {
     expect(await stage.status(tokenBy())).toBe(200);
   });
 
-  test('an address', async () => {
+  test('a URL', async () => {
     await using server = await KeyServer.start(answering(JWKS));
     await using stage = await IssuerStage.start({ a: { ...COMMON, jwksUrl: `${server.origin}/keys` } });
     expect(await stage.status(tokenBy())).toBe(200);
   });
 
-  test('an address behind a private CA', async () => {
+  test('a URL behind a private CA', async () => {
     using files = new Files();
     const authority = new TestAuthority();
     const { certificate, key } = authority.issue({ names: ['127.0.0.1'] });
@@ -47,7 +47,7 @@ describe('keys come from', () => {
     expect(await distrusting.status(tokenBy())).toBe(503);
   });
 
-  test('a PEM file with a public key, or with a certificate; a token may call the key what it likes', async () => {
+  test('a PEM file with a public key or certificate, whatever kid the token has', async () => {
     using files = new Files();
     await using stage = await IssuerStage.start({ a: { ...COMMON, publicKeyFile: files.write('key.pem', pem) } });
     expect(await stage.status(tokenBy(es256(KEY), { kid: 'whatever' }))).toBe(200);
@@ -60,7 +60,7 @@ describe('keys come from', () => {
     expect(await other.status(tokenBy())).toBe(401);
   });
 
-  test('a shared secret, whose last newline is not part of it', async () => {
+  test('a shared secret, without its trailing newline', async () => {
     using files = new Files();
     const secret = 's'.repeat(32);
     await using stage = await IssuerStage.start({
@@ -74,7 +74,7 @@ describe('keys come from', () => {
 });
 
 describe('JWT-11: a token without a kid', () => {
-  test('is verified by the only key that its algorithm has, and refused where there are several', async () => {
+  test('is verified by the only key for its algorithm, and refused if there are several', async () => {
     const rsa = rsaKeyPair();
     const one = { keys: [...JWKS.keys, publicJwk(rsa, { kid: 'rsa' })] };
     const several = { keys: [...JWKS.keys, publicJwk(ecKeyPair(), { kid: 'two' })] };
@@ -86,8 +86,8 @@ describe('JWT-11: a token without a kid', () => {
   });
 });
 
-describe('JWT-08: an issuer whose keys do not fit its tokens', () => {
-  test('refuses them, where a key names another algorithm', async () => {
+describe('JWT-08: a token that is signed with an algorithm other than its key’s', () => {
+  test('is refused', async () => {
     const rsa = rsaKeyPair();
     const jwks = { keys: [publicJwk(rsa, { kid: 'one', alg: 'RS256' })] };
     await using stage = await IssuerStage.start({ a: { issuer: ISSUER, algorithms: ['RS256', 'PS256'], jwks } });
@@ -129,15 +129,19 @@ describe('does not start, and says why, with', () => {
       /private\.pem has a private key/,
     ],
     [
-      'a file that is no PEM',
+      'a file that is not PEM',
       (files) => ({ publicKeyFile: files.write('x.pem', 'x') }),
       /is not a public key or certificate/,
     ],
-    ['a file that is no JSON', (files) => ({ jwksFile: files.write('x.json', 'x') }), /x\.json is not JSON/],
-    ['a file that is no JWK Set', (files) => ({ jwksFile: files.write('x.json', '[]') }), /x\.json is not a JWK Set/],
+    ['a file that is not JSON', (files) => ({ jwksFile: files.write('x.json', 'x') }), /x\.json is not JSON/],
+    [
+      'a file that is not a JWK Set',
+      (files) => ({ jwksFile: files.write('x.json', '[]') }),
+      /x\.json is not a JWK Set/,
+    ],
     ['no key for the algorithms', () => ({ algorithms: ['RS256'], jwks: JWKS }), /has no key for RS256/],
     [
-      'two keys of one name',
+      'two keys with one kid',
       () => ({ jwks: { keys: [...JWKS.keys, publicJwk(ecKeyPair(), { kid: 'one' })] } }),
       /two keys with one kid/,
     ],
@@ -147,17 +151,17 @@ describe('does not start, and says why, with', () => {
       /has 31 bytes; HS256 needs at least 32/,
     ],
     [
-      'JWT-05: a public key for a secret',
+      'JWT-05: a public key as the secret',
       (files) => ({ algorithms: undefined, secretFile: files.write('s', pem) }),
       /not a secret/,
     ],
     [
-      'JWT-06: a JWK for a secret',
+      'JWT-06: a JWK as the secret',
       (files) => ({ algorithms: undefined, secretFile: files.write('s', JSON.stringify(JWKS.keys[0])) }),
       /not a secret/,
     ],
     [
-      'a CA that is not there',
+      'a CA file that does not exist',
       () => ({ jwksUrl: 'https://127.0.0.1:1/', fetch: { caFile: '/nonexistent' } }),
       /\/nonexistent cannot be read/,
     ],
@@ -179,7 +183,7 @@ describe('OpenID Connect Discovery', () => {
       return { server, stage: await IssuerStage.start({ a: { ...COMMON, discovery, ...more } }) };
     };
 
-  test('§4: keys are read where the metadata says', async () => {
+  test('§4: fetches keys from where the metadata says', async () => {
     const { server, stage } = await start((origin) => ({ issuer: ISSUER, jwks_uri: `${origin}/keys` }))();
     await using _server = server;
     await using _stage = stage;
@@ -188,13 +192,13 @@ describe('OpenID Connect Discovery', () => {
   });
 
   test.each<readonly [string, (origin: string) => unknown]>([
-    ['§4.3: of another issuer', (origin) => ({ issuer: `${ISSUER}/`, jwks_uri: `${origin}/keys` })],
-    ['§4.3: without an issuer', (origin) => ({ jwks_uri: `${origin}/keys` })],
+    ['of another issuer (§4.3)', (origin) => ({ issuer: `${ISSUER}/`, jwks_uri: `${origin}/keys` })],
+    ['without an issuer (§4.3)', (origin) => ({ jwks_uri: `${origin}/keys` })],
     ['without jwks_uri', () => ({ issuer: ISSUER })],
     ['whose jwks_uri is a file', () => ({ issuer: ISSUER, jwks_uri: 'file:///etc/passwd' })],
     ['whose jwks_uri is plain http elsewhere', () => ({ issuer: ISSUER, jwks_uri: 'http://169.254.169.254/keys' })],
-    ['that is no object', () => null],
-  ])('metadata %s is not believed, and no keys are fetched', async (_title, metadata) => {
+    ['that is not an object', () => null],
+  ])('rejects metadata %s and fetches no keys', async (_title, metadata) => {
     const { server, stage } = await start(metadata)();
     await using _server = server;
     await using _stage = stage;
@@ -203,8 +207,8 @@ describe('OpenID Connect Discovery', () => {
   });
 });
 
-describe('our own tokens', () => {
-  /** What an upstream gets for a user with a session. */
+describe('the gateway’s own tokens', () => {
+  /** The token that an upstream gets for a user with a session. */
   async function mint(stage: IssuerStage): Promise<string> {
     const { gateway } = stage.gateway;
     const [api] = gateway.config.routes;
@@ -217,7 +221,7 @@ describe('our own tokens', () => {
   }
 
   test.each(['ES256', 'EdDSA', 'RS256', 'PS256'])(
-    'are verified by the keys that sign them, with nothing fetched: %s',
+    'are verified with the keys that sign them, without a fetch: %s',
     async (algorithm) => {
       await using stage = await IssuerStage.start(
         { ours: { own: {}, audience: 'app' } },
@@ -234,7 +238,7 @@ describe('our own tokens', () => {
     },
   );
 
-  test('are verified by a shared secret, too', async () => {
+  test('are verified with a shared secret, too', async () => {
     using files = new Files();
     const secretFile = files.write('secret', 's'.repeat(32));
     await using stage = await IssuerStage.start(
@@ -244,7 +248,7 @@ describe('our own tokens', () => {
     expect(await stage.status(await mint(stage))).toBe(200);
   });
 
-  test('JWT-54: for another upstream are refused here', async () => {
+  test('JWT-54: are refused if minted for another upstream', async () => {
     await using stage = await IssuerStage.start({ ours: { own: {}, audience: 'cart' } });
     expect(await stage.status(await mint(stage))).toBe(401);
     expect(await stage.refused('audience')).toBe(1);
@@ -253,7 +257,7 @@ describe('our own tokens', () => {
 
 describe('issuers with the same iss', () => {
   const other = ecKeyPair();
-  test('as two clusters may have are distinguished by their keys', async () => {
+  test('are distinguished by their keys, as with two clusters', async () => {
     const issuers = {
       a: { ...COMMON, jwks: JWKS },
       b: { ...COMMON, jwks: { keys: [publicJwk(other, { kid: 'one' })] } },
@@ -264,7 +268,7 @@ describe('issuers with the same iss', () => {
     expect(await stage.refused('signature')).toBe(1);
   });
 
-  test('of which one cannot be asked: 503 for what the other refuses, since it may be good', async () => {
+  test('answer 503 to a possibly good token while the keys of one are unavailable', async () => {
     await using server = await KeyServer.start((_request, response) => void response.writeHead(500).end());
     await using stage = await IssuerStage.start({
       a: { ...COMMON, jwksUrl: server.origin },
@@ -275,7 +279,7 @@ describe('issuers with the same iss', () => {
   });
 });
 
-test('a reload reads files again', async () => {
+test('a reload reads key files again', async () => {
   using files = new Files();
   const next = ecKeyPair();
   const jwksFile = files.write('jwks.json', JSON.stringify(JWKS));

@@ -1,4 +1,4 @@
-/** A gateway whose one route takes the tokens of the issuers that a test configures, on clocks that stand still. */
+/** A gateway with one route that accepts tokens of the issuers that a test configures, with stopped clocks. */
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -15,7 +15,7 @@ export const KEY: KeyPair = ecKeyPair();
 export const clocks = new TestClocks();
 const nowSec = Math.floor(clocks.wallMs() / 1_000);
 
-/** A token for the stage. @param claims  over the usual ones; `undefined` leaves one out */
+/** A token for the stage. @param claims  override the usual ones; `undefined` omits one */
 export function tokenBy(signer: Signer = es256(KEY), header: object = {}, claims: object = {}): string {
   const usual = { iss: ISSUER, sub: 'cart', aud: PUBLIC_ORIGIN, iat: nowSec, exp: nowSec + 300 };
   return forge({ alg: 'ES256', kid: 'one', ...header }, { ...usual, ...claims }, signer);
@@ -25,7 +25,7 @@ export function tokenBy(signer: Signer = es256(KEY), header: object = {}, claims
 export class Files implements Disposable {
   readonly directory: string = mkdtempSync(join(tmpdir(), 'sallyport-issuers-'));
 
-  /** Writes a file, and says where it is. */
+  /** Writes a file and returns its path. */
   write(name: string, content: string | Buffer): string {
     const path = join(this.directory, name);
     writeFileSync(path, content);
@@ -46,7 +46,7 @@ export class IssuerStage implements AsyncDisposable {
     this.upstream = upstream;
   }
 
-  /** @param config  more of the configuration */
+  /** @param config  further sections of the configuration */
   static async start(issuers: Record<string, object>, config: object = {}): Promise<IssuerStage> {
     const upstream = await RecordingUpstream.start();
     try {
@@ -75,7 +75,7 @@ export class IssuerStage implements AsyncDisposable {
     return (await rawRequest(this.gateway.port, head)).status;
   }
 
-  /** How many tokens were refused for a reason. */
+  /** The number of tokens refused for this problem. */
   async refused(problem: string): Promise<number> {
     return counted(this.gateway.metrics, 'service_tokens_refused_total', { problem });
   }

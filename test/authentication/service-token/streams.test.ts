@@ -1,4 +1,4 @@
-/** S7: how long a stream lasts that a service token has opened. */
+/** S7: the lifetime of a stream opened with a service token. */
 
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { expect, test } from 'vitest';
@@ -38,7 +38,7 @@ async function start(app: string, clocks: TestClocks) {
   return { gateway, token };
 }
 
-test('S7: a WebSocket ends at the `exp` of its token, with skew, and one of an issuer that lets it run goes on', async () => {
+test('S7: a WebSocket ends at its token’s `exp` plus skew, unless the issuer lets it outlive the token', async () => {
   const clocks = new TestClocks();
   await using upstream = await startEchoUpstream();
   const { gateway, token } = await start(upstream.origin, clocks);
@@ -54,7 +54,7 @@ test('S7: a WebSocket ends at the `exp` of its token, with skew, and one of an i
   expect(await echoes(bound)).toBe('x');
   clocks.advance(33_000);
   expect(await bound.closeCode()).toBe(1008);
-  // Expired, and within the skew that would still let it in.
+  // `longer` has expired, but is within the skew that would still admit it.
   expect([await echoes(longer), await echoes(free)]).toEqual(['x', 'x']);
   clocks.advance(3_600_000);
   expect(await longer.closeCode()).toBe(1008);
@@ -63,7 +63,7 @@ test('S7: a WebSocket ends at the `exp` of its token, with skew, and one of an i
   expect(text).toContain('sallyport_streams_ended_total{credential="token"} 2\n');
 });
 
-test('S7: an answer under way is cut and an upload answered with 401 when the token has ended', async () => {
+test('S7: an expired token cuts a response in progress and answers an upload with 401', async () => {
   const clocks = new TestClocks();
   await using upstream = await RawUpstream.start((socket) => {
     socket.once('data', (head: Buffer) => {

@@ -6,7 +6,7 @@ import { MINUTE_MS, Stage, settled } from './stage.ts';
 const HOUR_MS = 60 * MINUTE_MS;
 
 describe('a session cookie', () => {
-  test('of an open session is its user', async () => {
+  test('authenticates the user of an open session', async () => {
     const stage = new Stage();
     const { sessionId, record } = await stage.open({ user: { roles: ['customer', 7], name: 'Bob' } });
     expect(await stage.sessions.authenticate(sessionId)).toMatchObject({
@@ -18,14 +18,14 @@ describe('a session cookie', () => {
     });
   });
 
-  test('SES-02: that was never issued opens nothing and never becomes a session', async () => {
+  test('SES-02: that was never issued is refused and never becomes a session', async () => {
     const stage = new Stage();
     const sessionId = newSessionId();
     expect(await stage.outcome(sessionId)).toBe('session_unknown');
     expect(await stage.elsewhere.read(sessionHandle(sessionId))).toBeNull();
   });
 
-  test('COK-12: that has not the form of an id is refused before any lookup', async () => {
+  test('COK-12: that is malformed is refused before any lookup', async () => {
     const stage = new Stage();
     for (const value of ['', 'a', 'A'.repeat(42), 'A'.repeat(44), `${'A'.repeat(42)}+`, `${'A'.repeat(42)}\n`]) {
       expect(await stage.outcome(value)).toBe('session_invalid');
@@ -33,7 +33,7 @@ describe('a session cookie', () => {
     expect(stage.calls.read).toBe(0);
   });
 
-  test('SES-01: of a session that was open at login is another one than after it', async () => {
+  test('SES-01: is new at every login, and not stored in the session', async () => {
     const stage = new Stage();
     const [first, second] = [await stage.open(), await stage.open()];
     expect(second.sessionId).not.toBe(first.sessionId);
@@ -42,8 +42,8 @@ describe('a session cookie', () => {
   });
 });
 
-describe('trust in the cache', () => {
-  test('a session that was read is answered from memory, at once and without a promise', async () => {
+describe('the session cache', () => {
+  test('serves a session that was read from memory, without a promise', async () => {
     const stage = new Stage();
     const { sessionId } = await stage.open();
     await stage.outcome(sessionId);
@@ -52,7 +52,7 @@ describe('trust in the cache', () => {
     expect(stage.events).toMatchObject({ memory: 10, store: 1 });
   });
 
-  test('a session in steady use is refreshed in the background, and no request waits for that', async () => {
+  test('refreshes a session in steady use in the background, delaying no request', async () => {
     const stage = new Stage();
     const { sessionId } = await stage.open();
     await stage.outcome(sessionId);
@@ -65,7 +65,7 @@ describe('trust in the cache', () => {
     expect(stage.calls.read).toBeLessThanOrEqual(21);
   });
 
-  test('a session that was not used for longer than recheckAfter is read before it is served', async () => {
+  test('reads a session unused for recheckAfter before serving it', async () => {
     const stage = new Stage();
     const { sessionId, record } = await stage.open();
     await stage.outcome(sessionId);
@@ -75,7 +75,7 @@ describe('trust in the cache', () => {
     expect(await stage.outcome(sessionId)).toBe('session_unknown');
   });
 
-  test('a session deleted directly in the store is served for recheckAfter at most', async () => {
+  test('serves a session deleted directly in the store for recheckAfter at most', async () => {
     const stage = new Stage({ feedTimeoutMs: 10_000 });
     const { sessionId, record } = await stage.open();
     await stage.outcome(sessionId);
@@ -90,7 +90,7 @@ describe('trust in the cache', () => {
     expect(servedMs).toBeLessThanOrEqual(1_000);
   });
 
-  test('a session revoked elsewhere is refused as soon as the feed reports it', async () => {
+  test('refuses a session revoked elsewhere as soon as the feed reports it', async () => {
     const stage = new Stage();
     const { sessionId, record } = await stage.open();
     await stage.outcome(sessionId);
@@ -99,7 +99,7 @@ describe('trust in the cache', () => {
     expect(stage.events.invalidated).toBe(1);
   });
 
-  test('while the feed is interrupted, every request asks the store', async () => {
+  test('asks the store at every request while the feed is interrupted', async () => {
     const stage = new Stage();
     const { sessionId, record } = await stage.open();
     await stage.outcome(sessionId);
@@ -110,7 +110,7 @@ describe('trust in the cache', () => {
     expect(await stage.outcome(sessionId)).toBe('session_unknown');
   });
 
-  test('a feed that has been silent for longer than feedTimeout counts as interrupted', async () => {
+  test('treats a feed silent for longer than feedTimeout as interrupted', async () => {
     const stage = new Stage({ recheckAfterMs: 60_000 });
     const { sessionId } = await stage.open();
     await stage.outcome(sessionId);
@@ -121,7 +121,7 @@ describe('trust in the cache', () => {
     expect(stage.sessions.authenticate(sessionId)).toBeInstanceOf(Promise);
   });
 
-  test('what was read before a gap of the feed is read again after it', async () => {
+  test('reads sessions again after a gap in the feed', async () => {
     const stage = new Stage({ recheckAfterMs: 60_000 });
     const { sessionId, record } = await stage.open();
     await stage.outcome(sessionId);
@@ -132,7 +132,7 @@ describe('trust in the cache', () => {
     expect(await stage.outcome(sessionId)).toBe('session_unknown');
   });
 
-  test('requests at the same moment share one read', async () => {
+  test('shares one read between simultaneous requests', async () => {
     const stage = new Stage();
     const { sessionId } = await stage.open();
     const release = stage.holdReads();
@@ -142,7 +142,7 @@ describe('trust in the cache', () => {
     expect(stage.calls.read).toBe(1);
   });
 
-  test('SES-15: 1,000 requests of 100 users at the same moment each get their own user', async () => {
+  test('SES-15: gives 1,000 simultaneous requests of 100 users each their own user', async () => {
     const stage = new Stage();
     const opened = await Promise.all(Array.from({ length: 100 }, (_, i) => stage.open({ subject: `user-${i}` })));
     const results = await Promise.all(
@@ -156,7 +156,7 @@ describe('trust in the cache', () => {
     }
   });
 
-  test('a session that is revoked while it is being read is not kept, and not served', async () => {
+  test('neither keeps nor serves a session revoked while it is being read', async () => {
     const stage = new Stage();
     const { sessionId, record } = await stage.open();
     const release = stage.holdReads();
@@ -169,7 +169,7 @@ describe('trust in the cache', () => {
     expect(stage.sessions.cachedCount).toBe(0);
   });
 
-  test('a session that is revoked while it is read again in the background is gone', async () => {
+  test('drops a session revoked during a background refresh', async () => {
     const stage = new Stage();
     const { sessionId, record } = await stage.open();
     await stage.outcome(sessionId);
@@ -182,7 +182,7 @@ describe('trust in the cache', () => {
     expect(await stage.outcome(sessionId)).toBe('session_unknown');
   });
 
-  test('the cache is bounded, and what left it is read again', async () => {
+  test('is bounded, and reads evicted sessions again', async () => {
     const stage = new Stage({ cacheMaxEntries: 10 });
     const opened = await Promise.all(Array.from({ length: 11 }, () => stage.open()));
     for (const { sessionId } of opened) await stage.outcome(sessionId);
@@ -193,7 +193,7 @@ describe('trust in the cache', () => {
 });
 
 describe('while the store does not answer', () => {
-  test('a session that was verified within outageGrace is served, and that is counted', async () => {
+  test('a session verified within outageGrace is served and counted', async () => {
     const stage = new Stage();
     const { sessionId } = await stage.open();
     await stage.outcome(sessionId);
@@ -203,7 +203,7 @@ describe('while the store does not answer', () => {
     expect(stage.events.duringOutage).toBe(1);
   });
 
-  test('a session that was verified longer ago is neither served nor denied: it is a 503', async () => {
+  test('a session verified longer ago gets 503, not a denial', async () => {
     const stage = new Stage();
     const { sessionId } = await stage.open();
     await stage.outcome(sessionId);
@@ -227,14 +227,14 @@ describe('while the store does not answer', () => {
     expect(await stage.outcome(sessionId)).toBe('store_unavailable');
   });
 
-  test('a session that is not known here is a 503', async () => {
+  test('a session that is not cached gets 503', async () => {
     const stage = new Stage();
     const { sessionId } = await stage.open();
     stage.isDown = true;
     expect(await stage.outcome(sessionId)).toBe('store_unavailable');
   });
 
-  test('a revocation that the feed still brings ends the grace', async () => {
+  test('a revocation that the feed still delivers ends the grace', async () => {
     const stage = new Stage();
     const { sessionId, record } = await stage.open();
     await stage.outcome(sessionId);
@@ -255,7 +255,7 @@ describe('while the store does not answer', () => {
     expect(await stage.outcome(sessionId)).toBe('store_unavailable');
   });
 
-  test('SES-07: nothing is opened and nothing is reported as ended', async () => {
+  test('SES-07: no session is opened or reported as ended', async () => {
     const stage = new Stage();
     const { record } = await stage.open();
     stage.isDown = true;
@@ -265,7 +265,7 @@ describe('while the store does not answer', () => {
     await expect(stage.sessions.list('bob')).rejects.toMatchObject({ reason: 'store_unavailable' });
   });
 
-  test('a revocation that comes while a read fails is not held against the next read', async () => {
+  test('a revocation during a failed read does not affect the next read', async () => {
     const stage = new Stage();
     const { sessionId, record } = await stage.open();
     const release = stage.holdReads();
@@ -283,7 +283,7 @@ describe('while the store does not answer', () => {
 });
 
 describe('timeouts', () => {
-  test('SES-08: a session that is not used ends after the idle timeout', async () => {
+  test('SES-08: an unused session ends after the idle timeout', async () => {
     const stage = new Stage();
     const { sessionId } = await stage.open();
     stage.clocks.advance(30 * MINUTE_MS - 1);
@@ -306,22 +306,19 @@ describe('timeouts', () => {
   test.each([
     ['idle', 30 * MINUTE_MS],
     ['absolute', 12 * HOUR_MS],
-  ])(
-    'SES-09: the %s timeout holds also when the time to live in the store was lost, and the session is ended there',
-    async (_, ms) => {
-      const stage = new Stage();
-      const { sessionId, record } = await stage.open();
-      await stage.elsewhere.touch(record.handle, record.lastSeenAtMs, 1_000 * HOUR_MS);
-      stage.clocks.advance(ms - 1);
-      if (ms > 30 * MINUTE_MS) await stage.elsewhere.touch(record.handle, stage.clocks.wallMs(), 1_000 * HOUR_MS);
-      stage.clocks.advance(1);
-      expect(await stage.outcome(sessionId)).toBe('session_expired');
-      await settled();
-      expect(await stage.elsewhere.read(record.handle)).toBeNull();
-    },
-  );
+  ])('SES-09: the %s timeout ends the session even if the store has lost its time to live', async (_, ms) => {
+    const stage = new Stage();
+    const { sessionId, record } = await stage.open();
+    await stage.elsewhere.touch(record.handle, record.lastSeenAtMs, 1_000 * HOUR_MS);
+    stage.clocks.advance(ms - 1);
+    if (ms > 30 * MINUTE_MS) await stage.elsewhere.touch(record.handle, stage.clocks.wallMs(), 1_000 * HOUR_MS);
+    stage.clocks.advance(1);
+    expect(await stage.outcome(sessionId)).toBe('session_expired');
+    await settled();
+    expect(await stage.elsewhere.read(record.handle)).toBeNull();
+  });
 
-  test('a login can say that its session is to end sooner, and not later', async () => {
+  test('a login can shorten its session’s lifetime but not extend it', async () => {
     const stage = new Stage();
     const sooner = await stage.open({ lifetimeMs: 1_000 });
     const later = await stage.open({ lifetimeMs: 1_000 * HOUR_MS });
@@ -329,7 +326,7 @@ describe('timeouts', () => {
     expect(later.record.expiresAtMs - later.record.createdAtMs).toBe(12 * HOUR_MS);
   });
 
-  test('a session that is used on another replica does not end here as idle', async () => {
+  test('a session used on another replica does not end here as idle', async () => {
     const stage = new Stage();
     const { sessionId, record } = await stage.open();
     await stage.outcome(sessionId);
@@ -340,7 +337,7 @@ describe('timeouts', () => {
     expect(await stage.outcome(sessionId)).toBe('ok');
   });
 
-  test('SES-08: set forward by an hour, the clock ends sessions sooner, never later', async () => {
+  test('SES-08: a clock set forward by an hour ends sessions sooner, never later', async () => {
     const stage = new Stage();
     const { sessionId } = await stage.open();
     await stage.outcome(sessionId);
@@ -348,7 +345,7 @@ describe('timeouts', () => {
     expect(await stage.outcome(sessionId)).toMatch(/^session_(unknown|expired)$/);
   });
 
-  test('SES-08: set back by an hour, the clock neither ends a session in use nor keeps one that is not', async () => {
+  test('SES-08: a clock set back by an hour neither ends a used session nor keeps an unused one', async () => {
     const stage = new Stage();
     const { sessionId, record } = await stage.open();
     await stage.outcome(sessionId);
@@ -360,7 +357,7 @@ describe('timeouts', () => {
     expect(await stage.outcome(sessionId)).toMatch(/^session_(unknown|expired)$/);
   });
 
-  test('SES-08: a step of the clock changes nothing about trust in the cache', async () => {
+  test('SES-08: a clock step does not change how long the cache is trusted', async () => {
     const stage = new Stage();
     const { sessionId } = await stage.open();
     await stage.outcome(sessionId);
@@ -371,8 +368,8 @@ describe('timeouts', () => {
   });
 });
 
-describe('sliding', () => {
-  test('writes once a minute, however many requests there are', async () => {
+describe('recording the use of a session', () => {
+  test('writes once a minute, regardless of the number of requests', async () => {
     const stage = new Stage();
     const { sessionId } = await stage.open();
     for (let elapsedMs = 0; elapsedMs < 10 * MINUTE_MS; elapsedMs += 250) {
@@ -383,20 +380,20 @@ describe('sliding', () => {
     expect(stage.calls.touch).toBe(9);
   });
 
-  test('writes once for requests at the same moment', async () => {
+  test('writes once for simultaneous requests', async () => {
     const stage = new Stage();
     const { sessionId } = await stage.open();
     await stage.outcome(sessionId);
     stage.clocks.advance(30_000);
     await stage.outcome(sessionId);
     stage.clocks.advance(30_000);
-    // None of them waits for what another one began.
+    // No request waits for a write that another one began.
     await Promise.all(Array.from({ length: 100 }, () => stage.outcome(sessionId)));
     await settled();
     expect(stage.calls.touch).toBe(1);
   });
 
-  test('writes ten times in an idle timeout that is shorter than ten minutes', async () => {
+  test('writes ten times per idle timeout if that is shorter than ten minutes', async () => {
     const stage = new Stage({ idleTimeoutMs: 10_000 });
     const { sessionId } = await stage.open();
     for (let elapsedMs = 0; elapsedMs < 60_000; elapsedMs += 100) {
@@ -407,7 +404,7 @@ describe('sliding', () => {
     expect(stage.calls.touch).toBeLessThanOrEqual(60);
   });
 
-  test('that finds the session gone forgets it here, and ends its streams', async () => {
+  test('forgets a session that the store no longer has, and ends its streams', async () => {
     const stage = new Stage({ recheckAfterMs: HOUR_MS, feedTimeoutMs: HOUR_MS });
     const { sessionId, record } = await stage.open();
     const principal = (await stage.sessions.authenticate(sessionId)) as UserPrincipal;
@@ -422,7 +419,7 @@ describe('sliding', () => {
     expect(await stage.outcome(sessionId)).toBe('session_unknown');
   });
 
-  test('that fails is tried again by the next request, and fails no request', async () => {
+  test('retries a failed write at the next request, and fails no request', async () => {
     const stage = new Stage();
     const { sessionId, record } = await stage.open();
     await stage.outcome(sessionId);
@@ -443,7 +440,7 @@ describe('sliding', () => {
 });
 
 describe('the limit of sessions per user', () => {
-  test('ends the oldest at the login that goes beyond it', async () => {
+  test('ends the oldest session when a login exceeds it', async () => {
     const stage = new Stage({ maxPerUser: 3 });
     const opened: Awaited<ReturnType<Stage['open']>>[] = [];
     for (let i = 0; i < 5; i++) {
@@ -487,7 +484,7 @@ describe('an open stream', () => {
     stage.sessions.close();
   });
 
-  test('that was closed is not ended', async () => {
+  test('is not ended after it was closed', async () => {
     const { stage, record, onEnd, stop } = await withStream();
     stop();
     await stage.elsewhere.end(record.handle);
@@ -506,7 +503,7 @@ describe('an open stream', () => {
     expect(onEnd).toHaveBeenCalledOnce();
   });
 
-  test('P2: that is used keeps its session alive, up to the absolute timeout', async () => {
+  test('P2: keeps its session alive while it is used, up to the absolute timeout', async () => {
     const { stage, principal, onEnd: unusedEnded, sweep } = await withStream();
     const onEnd = vi.fn<() => void>();
     let use = 0;
@@ -521,7 +518,7 @@ describe('an open stream', () => {
     expect([onEnd.mock.calls.length, unusedEnded.mock.calls.length]).toEqual([1, 1]);
   });
 
-  test('P2: is looked at once a sweep, and its use written down no more often than that of requests', async () => {
+  test('P2: is checked once a sweep, and records use no more often than requests do', async () => {
     const { stage, principal, sweep } = await withStream();
     let use = 0;
     const streams = Array.from({ length: 100 }, () =>
@@ -542,7 +539,7 @@ describe('an open stream', () => {
     stage.sessions.close();
   });
 
-  test('of a session that is used on another replica goes on', async () => {
+  test('continues while its session is used on another replica', async () => {
     const { stage, record, onEnd, sweep } = await withStream();
     for (let i = 0; i < 12; i++) {
       stage.clocks.advance(10 * MINUTE_MS);
@@ -553,7 +550,7 @@ describe('an open stream', () => {
     stage.sessions.close();
   });
 
-  test('ends within a sweep when its session was ended while the feed is cut', async () => {
+  test('ends within a sweep when its session ends while the feed is interrupted', async () => {
     const { stage, record, onEnd, sweep } = await withStream();
     stage.feed.isCut = true;
     await stage.elsewhere.end(record.handle);
@@ -573,7 +570,7 @@ describe('an open stream', () => {
     expect(onEnd).toHaveBeenCalledOnce();
   });
 
-  test('goes on during an outage for outageGrace, and ends after it', async () => {
+  test('continues for outageGrace during an outage, then ends', async () => {
     const { stage, onEnd, sweep } = await withStream();
     stage.isDown = true;
     for (let i = 0; i < 30; i++) {
@@ -586,7 +583,7 @@ describe('an open stream', () => {
     expect(onEnd).toHaveBeenCalledOnce();
   });
 
-  test('goes on when its session leaves the cache and requests come in by another place in it', async () => {
+  test('continues when its session is evicted from the cache and read again', async () => {
     const { stage, sessionId, onEnd, sweep } = await withStream({ cacheMaxEntries: 1 });
     const other = await stage.open({ subject: 'carol' });
     for (let i = 0; i < 8; i++) {
@@ -601,7 +598,7 @@ describe('an open stream', () => {
     stage.sessions.close();
   });
 
-  test('of a pair of one session ends with the other', async () => {
+  test('ends together with other streams of its session', async () => {
     const { stage, record, principal, onEnd } = await withStream();
     const second = vi.fn<() => void>();
     stage.sessions.watch(principal, second);
@@ -611,7 +608,7 @@ describe('an open stream', () => {
 });
 
 describe('a session that is renewed without its cookie', () => {
-  test('is read from the store although it is cached, and its use is written down before the answer', async () => {
+  test('is read from the store even if cached, and its use is recorded before the answer', async () => {
     const stage = new Stage();
     const { sessionId, record } = await stage.open();
     await stage.outcome(sessionId);
@@ -624,7 +621,7 @@ describe('a session that is renewed without its cookie', () => {
     expect(await stage.elsewhere.read(record.handle)).toMatchObject({ lastSeenAtMs });
   });
 
-  test('lives for another idle timeout, and never beyond its absolute end', async () => {
+  test('lives for another idle timeout, but never past the absolute one', async () => {
     const stage = new Stage({ idleTimeoutMs: 30 * MINUTE_MS, absoluteTimeoutMs: HOUR_MS });
     const { record } = await stage.open();
     for (const minutes of [29, 29]) {
@@ -635,7 +632,7 @@ describe('a session that is renewed without its cookie', () => {
     expect(await stage.sessions.renew(record.handle)).toMatchObject({ reason: expect.stringMatching(/^session_/) });
   });
 
-  test('that has ended elsewhere, or was idle for too long, is not brought back', async () => {
+  test('is not revived if it ended elsewhere or was idle too long', async () => {
     const stage = new Stage();
     const [ended, idle] = [await stage.open(), await stage.open()];
     await stage.outcome(ended.sessionId);

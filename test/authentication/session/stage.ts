@@ -1,4 +1,4 @@
-/** Sessions on the embedded store, with its faults and its feed in the hands of the test, and time standing still. */
+/** Sessions on the embedded store, whose faults and feed the test controls, with a stopped clock. */
 
 import { vi } from 'vitest';
 import { SessionSeries } from '../../../src/authentication/session/series.ts';
@@ -23,9 +23,9 @@ const SETTINGS: SessionSettings = {
   outageGraceMs: 30_000,
 };
 
-/** A feed whose proof the test gives and takes. */
+/** A feed whose proof the test controls. */
 class ControlledFeed implements RevocationFeed {
-  /** Its news; the same as those of the store unless it is cut. */
+  /** The store's feed, whose news pass unless this one is cut or silent. */
   readonly #inner: RevocationFeed;
   readonly #clocks: TestClocks;
   isCut = false;
@@ -61,12 +61,12 @@ class ControlledFeed implements RevocationFeed {
     return this.#unbrokenSinceMs;
   }
 
-  /** Nothing comes any more, and nothing says so. */
+  /** Nothing more arrives, and nothing reports that. */
   fallSilent(): void {
     this.#silentSinceMs = this.#clocks.monotonicMs();
   }
 
-  /** It is back, and whatever was said meanwhile is lost. */
+  /** The feed works again; what was sent in the meantime is lost. */
   mend(): void {
     this.isCut = false;
     this.#silentSinceMs = null;
@@ -78,7 +78,7 @@ export class Stage {
   readonly clocks = new TestClocks();
   readonly feed: ControlledFeed;
   readonly sessions: Sessions;
-  /** The store itself, for what another replica or an operator does to it. */
+  /** The store itself, as another replica or an operator uses it. */
   readonly elsewhere: SessionStore;
   readonly calls = { read: 0, touch: 0, end: 0 };
   readonly #series = new SessionSeries(new MetricRegistry());
@@ -100,7 +100,7 @@ export class Stage {
     this.sessions = new Sessions(store, { ...SETTINGS, ...settings }, this.clocks, this.#series, () => {});
   }
 
-  /** How often each was counted. */
+  /** How often each event was counted. */
   get events() {
     const { memory, store, invalidated, evicted, duringOutage } = this.#counted;
     return {
@@ -133,7 +133,7 @@ export class Stage {
     }
   }
 
-  /** Reads that begin from now on are answered when the returned function is called, with what was there when they began. */
+  /** Holds the answers of new reads, with the data at their start, until the returned function is called. */
   holdReads(): () => void {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#gate = promise;
@@ -175,5 +175,5 @@ export class Stage {
   }
 }
 
-/** Lets everything that is ready to run, run. */
+/** Waits until everything that is ready has run. */
 export const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));

@@ -1,4 +1,4 @@
-/** What becomes of a cached session that is changed in place, here or on another replica. */
+/** What happens to a cached session that is updated in place, here or on another replica. */
 
 import { describe, expect, test } from 'vitest';
 import { Denial } from '../../../src/errors.ts';
@@ -14,8 +14,8 @@ async function rolesOf(stage: Stage, sessionId: string): Promise<readonly string
   return [...principal.roles];
 }
 
-describe('a session whose roles have changed', () => {
-  test.each(['here', 'elsewhere'])('%s has the new ones from the next request on', async (where) => {
+describe('a session with updated roles', () => {
+  test.each(['here', 'elsewhere'])('has the new roles from the next request when updated %s', async (where) => {
     const stage = new Stage({ recheckAfterMs: 300_000 });
     const { sessionId, record } = await stage.open();
     expect(await rolesOf(stage, sessionId)).toEqual(['customer']);
@@ -31,7 +31,7 @@ describe('a session whose roles have changed', () => {
     expect(stage.calls.read).toBe(reads + 1);
   });
 
-  test('is another principal, so that no upstream token of before is used again', async () => {
+  test('is a new principal, so no earlier upstream token is reused', async () => {
     const stage = new Stage();
     const { sessionId, record } = await stage.open();
     const before = await stage.sessions.authenticate(sessionId);
@@ -42,7 +42,7 @@ describe('a session whose roles have changed', () => {
     expect([before.session.version, after.session.version]).toEqual([1, 2]);
   });
 
-  test('during a read of it has them, whatever that read brings', async () => {
+  test('has the new roles even if the update came during a read', async () => {
     const stage = new Stage();
     const { sessionId, record } = await stage.open();
     const release = stage.holdReads();
@@ -53,7 +53,7 @@ describe('a session whose roles have changed', () => {
     expect(await roles).toEqual(['admin']);
   });
 
-  test('is not served as it was while the store does not answer, and not taken for logged out', async () => {
+  test('is neither served with its old roles nor treated as logged out while the store is down', async () => {
     const stage = new Stage();
     const { sessionId, record } = await stage.open();
     await rolesOf(stage, sessionId);
@@ -83,7 +83,7 @@ describe('a session whose roles have changed', () => {
     stop();
   });
 
-  test('is not changed by who has read an older version, nor once it has ended', async () => {
+  test('rejects an update based on an older version, or made after it ended', async () => {
     const stage = new Stage();
     const { sessionId, record } = await stage.open();
     await stage.sessions.update(record.handle, ADMIN, 1);
@@ -95,7 +95,7 @@ describe('a session whose roles have changed', () => {
   });
 });
 
-test('what a provider ends is refused at once, and its streams end', async () => {
+test('a session that its provider ends is refused at once, and its streams end', async () => {
   const stage = new Stage();
   const login = { provider: 'corporate', subject: 'bob', sid: 's1', authTimeMs: null, acr: null, amr: [] };
   const { sessionId } = await stage.open({ subject: 'corporate|bob', method: 'oidc', login });
