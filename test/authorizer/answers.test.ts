@@ -1,4 +1,4 @@
-/** What the authorizer tells each proxy: what to write and to remove, and how a request is refused in its form. */
+/** The authorizer's answers to each proxy: which headers to write and remove, and how it refuses in each form. */
 
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -26,11 +26,11 @@ afterAll(() => stage[Symbol.asyncDispose]());
 const NAVIGATION = ['Sec-Fetch-Mode: navigate', 'Sec-Fetch-Dest: document', 'Accept: text/html'];
 
 describe.each(ALL_FORMS)('%s', (form) => {
-  test('a permitted request: exactly 200, no body, not to be kept, with token and identity', async () => {
+  test('answers a permitted request with exactly 200, no body, no-store, token and identity', async () => {
     const answer = await stage.ask(form, { lines: [bob] });
     expect(answer.status).toBe(200);
     expect(answer.body.length).toBe(0);
-    // Envoy keeps no answer of either, and would write this into the request.
+    // Envoy caches no answer, and over gRPC would write this header into the request.
     expect(answer.headers.get('cache-control')).toBe(form === 'ext-authz-grpc' ? undefined : 'no-store');
     expect(decodeJwt(bearerOf(answer))).toMatchObject({ sub: 'bob', aud: 'app' });
     expect(answer.headers.get('x-user-id')).toBe('bob');
@@ -39,13 +39,13 @@ describe.each(ALL_FORMS)('%s', (form) => {
     expect(answer.headers.get('set-cookie')).toBeUndefined();
   });
 
-  test('a call of gRPC that is refused is never answered with the 200 of gRPC', async () => {
+  test('never answers a refused gRPC call with gRPC’s 200', async () => {
     const answer = await stage.ask(form, { method: 'POST', lines: ['Content-Type: application/grpc', 'TE: trailers'] });
     expect(answer.status).toBe(401);
     expect(answer.headers.get('grpc-status')).toBeUndefined();
   });
 
-  test('promise 1: the cookies that are left for the upstream lack the session cookie', async () => {
+  test('promise 1: leaves the upstream all cookies but the session cookie', async () => {
     const id = bob.split('=')[1] as string;
     const answer = await stage.ask(form, { lines: [`${bob}; theme=dark`] });
     expect(answer.status).toBe(200);
@@ -53,7 +53,7 @@ describe.each(ALL_FORMS)('%s', (form) => {
     expect(answer.head).not.toContain(id);
   });
 
-  test('a public route: 200 without identity or token', async () => {
+  test('answers 200 without identity or token on a public route', async () => {
     const answer = await stage.ask(form, { target: '/public/a', lines: [bob, 'X-User-Id: mallory'] });
     expect(answer.status).toBe(200);
     expect(answer.headers.get('authorization') ?? '').toBe('');
@@ -61,14 +61,14 @@ describe.each(ALL_FORMS)('%s', (form) => {
     expect(answer.headers.get('cookie') ?? '').toBe('');
   });
 
-  test('an application with its own Authorization keeps it, and has the token in another header', async () => {
+  test('keeps an application’s own Authorization, and puts the token in another header', async () => {
     const answer = await stage.ask(form, { target: '/echo', lines: [bob, 'Authorization: Basic YTpi'] });
     expect(answer.status).toBe(200);
     expect(answer.headers.get('authorization')).toBe('Basic YTpi');
     expect(decodeJwt(answer.headers.get('x-token') ?? '')).toMatchObject({ sub: 'bob' });
   });
 
-  test('a navigation without a session is led to the login, and back to the address in its canonical spelling', async () => {
+  test('redirects a navigation without a session to the login, with its address to return to', async () => {
     const answer = await stage.ask(form, { target: '/orders/7?a=1&b=%C3%A9', lines: NAVIGATION });
     expect(answer.status).toBe(form === 'auth-request' ? 401 : 302);
     const to = new URL(answer.headers.get('location') ?? '');
@@ -76,7 +76,7 @@ describe.each(ALL_FORMS)('%s', (form) => {
     expect(to.searchParams.get('return_to')).toBe('/orders/7?a=1&b=%C3%A9');
   });
 
-  test('a program without a session gets 401 with a challenge', async () => {
+  test('answers a program without a session with 401 and a challenge', async () => {
     const answer = await stage.ask(form);
     expect(answer).toMatchObject({ status: 401 });
     expect(reasonOf(answer)).toBe('credential_missing');
@@ -84,20 +84,20 @@ describe.each(ALL_FORMS)('%s', (form) => {
     expect(answer.headers.get('location')).toBeUndefined();
   });
 
-  test('a user without the role gets 403 with the reason', async () => {
+  test('answers a user without the role with 403 and the reason', async () => {
     const answer = await stage.ask(form, { target: '/admin', lines: [bob] });
     expect(answer.status).toBe(403);
     expect(reasonOf(answer)).toBe('route_forbidden');
     expect(answer.headers.get('authorization')).toBeUndefined();
   });
 
-  test('CSRF-01: an unsafe request of another origin gets 403, one of our own page 200', async () => {
+  test('CSRF-01: answers 403 to an unsafe request from another origin, 200 to one from its own', async () => {
     const post = (origin: string): Asked => ({ method: 'POST', lines: [bob, `Origin: ${origin}`] });
     expect(reasonOf(await stage.ask(form, post('https://evil.example')))).toBe('origin_forbidden');
     expect((await stage.ask(form, post(PUBLIC_ORIGIN))).status).toBe(200);
   });
 
-  test('CSRF-17: a HEAD has the policy of a GET, and a method that the route lacks is refused', async () => {
+  test('CSRF-17: treats HEAD like GET, and refuses a method that the route does not have', async () => {
     expect((await stage.ask(form, { method: 'HEAD', target: '/read', lines: [bob] })).status).toBe(200);
     const answer = await stage.ask(form, {
       method: 'DELETE',
@@ -107,14 +107,14 @@ describe.each(ALL_FORMS)('%s', (form) => {
     expect(answer.status).toBe(form === 'auth-request' ? 403 : 405);
   });
 
-  test('an endpoint of the gateway is not answered here, and the log says where it belongs', async () => {
+  test('does not serve the gateway’s endpoints, and the log names the listener that does', async () => {
     const answer = await stage.ask(form, { target: '/auth/session', lines: [bob] });
     expect(answer.status).toBe(form === 'auth-request' ? 403 : 404);
     expect(stage.logged).toMatchObject({ reason: 'route_not_found' });
     expect(stage.logged['note']).toContain('public listener');
   });
 
-  test('a CORS preflight is never answered with 2xx, which a proxy would take for leave to forward it', async () => {
+  test('never answers a CORS preflight with 2xx, which a proxy would take for a permit', async () => {
     const answer = await stage.ask(form, {
       method: 'OPTIONS',
       target: '/shared',
@@ -123,7 +123,7 @@ describe.each(ALL_FORMS)('%s', (form) => {
     expect(answer.status).toBe(401);
   });
 
-  test('a session that has ended: 401 from the next question on', async () => {
+  test('answers 401 from the next question once a session has ended', async () => {
     const id = await stage.gateway.sessionId('zoe');
     const cookie = `Cookie: __Host-sid=${id}`;
     expect((await stage.ask(form, { lines: [cookie] })).status).toBe(200);
@@ -134,7 +134,7 @@ describe.each(ALL_FORMS)('%s', (form) => {
     expect(answer.headers.get('set-cookie')).toContain('__Host-sid=;');
   });
 
-  test('the access log has the described request, and the listener', async () => {
+  test('logs the described request and the listener', async () => {
     await stage.ask(form, {
       method: 'POST',
       target: '/orders/7?secret=1',
@@ -156,7 +156,7 @@ describe.each(ALL_FORMS)('%s', (form) => {
   });
 });
 
-test.each(HTTP_FORMS)('%s: several questions on one connection are answered in turn', async (form) => {
+test.each(HTTP_FORMS)('%s answers several questions on one connection in turn', async (form) => {
   await using connection = await RawConnection.open(stage.port);
   for (const target of ['/public', '/orders', '/public']) {
     connection.write(question(form, { target }));
@@ -176,7 +176,7 @@ describe('headers to remove', () => {
   const ENVOY = ['ext-authz', 'ext-authz-grpc'] as const;
 
   test.each(ENVOY)(
-    '%s: whatever the gateway would not forward is named, and what it would write and has no value',
+    '%s names headers that the gateway would not forward, and identity headers without a value',
     async (form) => {
       const answer = await stage.ask(form, {
         target: '/public',
@@ -196,21 +196,24 @@ describe('headers to remove', () => {
       );
       for (const kept of ['accept', 'x-request-id', 'x-forwarded-for', 'x-envoy-peer', 'host'])
         expect(names).not.toContain(kept);
-      // Over HTTP Envoy replaces only what the answer has.
+      // Over HTTP Envoy replaces only headers that the answer contains.
       for (const name of ['x-user-id', 'authorization', 'cookie'])
         expect(answer.headers.get(name)).toBe(form === 'ext-authz' ? '' : undefined);
     },
   );
 
-  test.each(ENVOY)('%s: what is written is not removed, and a header that the route removes is', async (form) => {
-    const answer = await stage.ask(form, { lines: [bob, ...SPOOFED] });
-    const names = namesIn(answer, 'x-envoy-auth-headers-to-remove');
-    expect(answer.headers.get('x-user-id')).toBe('bob');
-    expect(names).toEqual(expect.arrayContaining(['cookie', 'x-debug', 'x_user_id']));
-    for (const written of ['authorization', 'x-user-id', 'x-edge']) expect(names).not.toContain(written);
-  });
+  test.each(ENVOY)(
+    '%s does not name headers that are written, but names those that the route removes',
+    async (form) => {
+      const answer = await stage.ask(form, { lines: [bob, ...SPOOFED] });
+      const names = namesIn(answer, 'x-envoy-auth-headers-to-remove');
+      expect(answer.headers.get('x-user-id')).toBe('bob');
+      expect(names).toEqual(expect.arrayContaining(['cookie', 'x-debug', 'x_user_id']));
+      for (const written of ['authorization', 'x-user-id', 'x-edge']) expect(names).not.toContain(written);
+    },
+  );
 
-  test('forward-auth: the same, under a name of ours', async () => {
+  test('forward-auth names the same headers in x-sallyport-remove', async () => {
     const answer = await stage.ask('forward-auth', { target: '/public', lines: SPOOFED });
     expect(namesIn(answer, 'x-sallyport-remove')).toEqual(
       expect.arrayContaining(['cookie', 'authorization', 'x-user-id', 'x_user_id', 'remote-user', 'x-real-ip']),
@@ -219,8 +222,8 @@ describe('headers to remove', () => {
   });
 });
 
-describe('the refusal of nginx', () => {
-  test('the client gets the redirect, the document and the page that the gateway itself would send', async () => {
+describe('the refusal for nginx', () => {
+  test('has the redirect, the document or the page that the gateway itself would send', async () => {
     const navigation = await stage.ask('refusal', { target: '/orders', lines: NAVIGATION });
     expect(navigation.status).toBe(302);
     expect(navigation.headers.get('location')).toBe(`${PUBLIC_ORIGIN}/auth/login?return_to=%2Forders`);
@@ -231,7 +234,7 @@ describe('the refusal of nginx', () => {
     expect((await stage.ask('refusal', { target: '/a//b' })).status).toBe(400);
   });
 
-  test('promise 1: a request that is permitted by now is sent again, and its token goes to nobody', async () => {
+  test('promise 1: redirects a request that is permitted by now, and discloses no token', async () => {
     const answer = await stage.ask('refusal', { target: '/orders?a=1', lines: [bob] });
     expect(answer.status).toBe(307);
     expect(answer.headers.get('location')).toBe('/orders?a=1');
@@ -240,13 +243,13 @@ describe('the refusal of nginx', () => {
   });
 });
 
-test('nginx: every refusal that it does not know is 403, and what could not be decided is 5xx', async () => {
+test('auth-request answers 403 to every refusal that nginx does not know', async () => {
   expect((await stage.ask('auth-request', { target: '/a//b' })).status).toBe(403);
   expect((await stage.ask('auth-request', { host: 'other.example' })).status).toBe(403);
   expect((await stage.send(requestHead('GET', '/auth-request', ['Host: x']))).status).toBe(403);
 });
 
-test('the public listener answers no question', async () => {
+test('the public listener does not answer questions', async () => {
   const answer = await rawRequest(stage.gateway.port, question('forward-auth', { lines: [bob] }));
   expect(answer.status).not.toBe(200);
 });

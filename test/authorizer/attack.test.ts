@@ -1,6 +1,6 @@
 /**
- * Questions as raw bytes: who may ask, and what becomes of descriptions that were spoofed, are incomplete, or can be read
- * two ways. What a question describes is judged like any other request, so each row of the path and host tables holds.
+ * Questions as raw bytes: who may ask, and how spoofed, incomplete and ambiguous descriptions are answered. A described
+ * request is judged like any other request, so each row of the path and host tables applies.
  */
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -26,7 +26,7 @@ const PUBLIC = ['X-Forwarded-Method: GET', 'X-Forwarded-Host: shop.example.com',
 const PUBLIC_URL = ['X-Original-Method: GET', 'X-Original-URL: https://shop.example.com/public'];
 
 describe('who may ask', () => {
-  test('HDR-14: a peer that is not listed is refused, whatever it describes, and gets no token', async () => {
+  test('HDR-14: a peer that is not listed is refused, and gets no token', async () => {
     await using other = await AuthorizerStage.start({}, ['192.0.2.0/24', '::1']);
     const cookie = await other.gateway.cookie();
     for (const form of ALL_FORMS) {
@@ -38,7 +38,7 @@ describe('who may ask', () => {
     }
   });
 
-  test('a reload changes who may ask, for the next question', async () => {
+  test('a reload applies to the next question', async () => {
     await using other = await AuthorizerStage.start({});
     expect((await other.ask('forward-auth', { target: '/public' })).status).toBe(200);
     const config = structuredClone(other.gateway.gateway.config);
@@ -49,12 +49,12 @@ describe('who may ask', () => {
     expect((await other.ask('forward-auth', { target: '/public' })).status).toBe(403);
   });
 
-  test('HDR-15: the client is the nearest address that is no proxy, however many the client puts in front', async () => {
+  test('HDR-15: the client is the nearest address that is not a proxy, regardless of forged ones', async () => {
     await stage.ask('forward-auth', { lines: ['X-Forwarded-For: 127.0.0.9, 6.6.6.6, 203.0.113.7, 127.0.0.1'] });
     expect(stage.logged).toMatchObject({ client: '203.0.113.7' });
   });
 
-  test('a path of no form is refused, and the log names those that there are', async () => {
+  test('a path that names no form is refused, and the log lists the forms', async () => {
     for (const target of ['/', '/forward-auth/', '/FORWARD-AUTH', '/ext-authz', '/ext-authzx/', '//forward-auth']) {
       const answer = await send(requestHead('GET', target, ['Host: shop.example.com', bob, ...PUBLIC]));
       expect([target, answer.status]).toEqual([target, 404]);
@@ -63,7 +63,7 @@ describe('who may ask', () => {
   });
 });
 
-describe('a rule that a move from oauth2-proxy left in the question', () => {
+describe('a question with an oauth2-proxy rule in its query', () => {
   const RULE = '?allowed_groups=staff';
 
   test.each([
@@ -72,7 +72,7 @@ describe('a rule that a move from oauth2-proxy left in the question', () => {
     [`/auth-request/refusal${RULE}`, PUBLIC_URL, 400],
     ['/forward-auth?allowed_emails=ada@example.com', PUBLIC, 400],
     [`/forward-auth${RULE}`, [...PUBLIC.slice(0, 2), 'X-Forwarded-Uri: /public?a=1'], 400],
-  ])('%s is refused: nobody applies it', async (target, lines, status) => {
+  ])('%s is refused, since the rule would not be applied', async (target, lines, status) => {
     const answer = await send(requestHead('GET', target, ['Host: x', ...lines]));
     expect([answer.status, stage.logged['reason']]).toEqual([status, 'request_malformed']);
     expect(stage.logged['note']).toContain('allowed_groups');
@@ -80,10 +80,10 @@ describe('a rule that a move from oauth2-proxy left in the question', () => {
 
   test.each([
     ['/auth-request?rd=https://shop.example.com/', PUBLIC_URL],
-    // Caddy appends what the client wrote.
+    // Caddy appends the client's query.
     [`/forward-auth${RULE}`, [...PUBLIC.slice(0, 2), `X-Forwarded-Uri: /public${RULE}`]],
     [`/ext-authz/public${RULE}`, []],
-  ])('%s with another query, or that of the client, is answered', async (target, lines) => {
+  ])('%s is answered: another query, or the client’s own', async (target, lines) => {
     const answer = await send(requestHead('GET', target, ['Host: shop.example.com', ...lines]));
     expect(answer.status).toBe(200);
   });
@@ -92,7 +92,7 @@ describe('a rule that a move from oauth2-proxy left in the question', () => {
 describe('descriptions that can be read two ways', () => {
   const rows: readonly (readonly [title: string, bytes: string])[] = [
     ['HDR-14: X-Forwarded-Uri twice', forward([...PUBLIC, 'X-Forwarded-Uri: /public'])],
-    ['HDR-14: X-Forwarded-Uri twice, in two spellings of case', forward([...PUBLIC, 'x-forwarded-URI: /admin'])],
+    ['HDR-14: X-Forwarded-Uri twice, in different case', forward([...PUBLIC, 'x-forwarded-URI: /admin'])],
     ['HDR-08: X-Forwarded-Method twice', forward([...PUBLIC, 'X-Forwarded-Method: POST'])],
     ['HST-03: X-Forwarded-Host twice', forward([...PUBLIC, 'X-Forwarded-Host: shop.example.com'])],
     ['HDR-14: X-Original-URL twice', original([...PUBLIC_URL, 'X-Original-URL: https://shop.example.com/public'])],
@@ -136,19 +136,19 @@ describe('descriptions that can be read two ways', () => {
     expect(reasonOf(answer)).toBe('request_ambiguous');
   });
 
-  test('descriptions that agree are one reading, with or without the port', async () => {
+  test('descriptions that agree are accepted, with or without the port', async () => {
     const both = [...PUBLIC, 'X-Original-URL: https://shop.example.com:443/public', 'X-Original-Method: GET'];
     expect((await send(forward(both))).status).toBe(200);
   });
 
-  test('HDR-02: folded spellings of the names describe nothing', async () => {
+  test('HDR-02: spellings with other separators describe nothing', async () => {
     const folded = ['X_Forwarded_Uri: /public', 'X.Forwarded.Method: GET', 'X-Forwarded_Host: shop.example.com'];
     expect((await send(forward(folded))).status).toBe(400);
     const admin = await stage.ask('forward-auth', { target: '/admin', lines: [bob, 'X_Forwarded_Uri: /public'] });
     expect(admin.status).toBe(403);
   });
 
-  test('HDR-14: X-HTTP-Method-Override and X-Rewrite-URL of the client change neither method nor path', async () => {
+  test('HDR-14: the client’s X-HTTP-Method-Override and X-Rewrite-URL change neither method nor path', async () => {
     const lines = [bob, 'X-HTTP-Method-Override: GET', 'X-Method-Override: GET', 'X-Rewrite-URL: /public'];
     const answer = await stage.ask('forward-auth', { method: 'DELETE', target: '/orders', lines });
     expect(reasonOf(answer)).toBe('origin_forbidden');
@@ -156,27 +156,30 @@ describe('descriptions that can be read two ways', () => {
   });
 });
 
-describe('descriptions that lack something', () => {
+describe('incomplete descriptions', () => {
   const without = (lines: readonly string[], name: string) => lines.filter((line) => !line.startsWith(name));
-  test.each(['X-Forwarded-Method', 'X-Forwarded-Host', 'X-Forwarded-Uri'])('forward-auth without %s', async (name) => {
-    const answer = await send(forward(without(PUBLIC, name)));
-    expect([answer.status, reasonOf(answer)]).toEqual([400, 'request_malformed']);
-  });
-  test.each(['X-Original-Method', 'X-Original-URL'])('auth-request without %s', async (name) => {
+  test.each(['X-Forwarded-Method', 'X-Forwarded-Host', 'X-Forwarded-Uri'])(
+    'forward-auth without %s is refused',
+    async (name) => {
+      const answer = await send(forward(without(PUBLIC, name)));
+      expect([answer.status, reasonOf(answer)]).toEqual([400, 'request_malformed']);
+    },
+  );
+  test.each(['X-Original-Method', 'X-Original-URL'])('auth-request without %s is refused', async (name) => {
     const answer = await send(original(without(PUBLIC_URL, name)));
     expect([answer.status, reasonOf(answer)]).toEqual([400, 'request_malformed']);
   });
-  test.each(['', 'get', 'G ET', 'FETCH', 'GET, POST'])('method %j is no method', async (method) => {
+  test.each(['', 'get', 'G ET', 'FETCH', 'GET, POST'])('method %j is refused', async (method) => {
     const answer = await stage.ask('forward-auth', { method, target: '/public' });
     expect(answer.status).toBe(400);
   });
-  test.each(['CONNECT', 'TRACE'])('%s is not forwarded by anyone', async (method) => {
+  test.each(['CONNECT', 'TRACE'])('method %s gets 405', async (method) => {
     expect((await stage.ask('forward-auth', { method, target: '/public' })).status).toBe(405);
   });
 });
 
 describe('targets', () => {
-  /** What each form makes of a path: none may be let through as what is public. */
+  /** Paths that no form may permit as a public path. */
   const paths: readonly (readonly [id: string, target: string, reason: string])[] = [
     ['PTH-01', '/public/../admin', 'request_ambiguous'],
     ['PTH-02', '/public/%2e%2e/admin', 'request_ambiguous'],
@@ -219,7 +222,7 @@ describe('targets', () => {
     expect(answer.status).toBe(400);
   });
 
-  test('PTH-01: a target that climbs out of the prefix of Envoy is judged as a path, not as another form', async () => {
+  test('PTH-01: a target that climbs out of Envoy’s prefix is judged as a path, not as another form', async () => {
     for (const target of ['/../forward-auth', '/%2e%2e/forward-auth', '/..%2fforward-auth']) {
       for (const form of ['ext-authz', 'ext-authz-grpc'] as const) {
         const answer = await stage.ask(form, { target, lines: [bob, ...PUBLIC] });
@@ -228,7 +231,7 @@ describe('targets', () => {
     }
   });
 
-  test('a tilde that Java escapes, and what browsers send raw, pass', async () => {
+  test('an escaped tilde, as from Java, and characters that browsers send raw are accepted', async () => {
     for (const target of ['/public/%7Ebob', '/public/a[1]|b^', '/public/%40a?q=%2e%2e/x']) {
       expect([target, (await stage.ask('forward-auth', { target })).status]).toEqual([target, 200]);
     }
@@ -242,7 +245,7 @@ describe('bytes', () => {
       forward(['X-Forwarded-Method: GET', 'X-Forwarded-Host: shop.example.com', 'X-Forwarded-Uri: /public\0']),
     ],
     ['HDR-12: NUL in the name of a header', forward([...PUBLIC, 'X-A\0: 1'])],
-    ['HDR-13: a line that is folded', forward([...PUBLIC, 'X-A: 1', ' X-Forwarded-Uri: /admin'])],
+    ['HDR-13: a folded line', forward([...PUBLIC, 'X-A: 1', ' X-Forwarded-Uri: /admin'])],
     ['HDR-12: a bare carriage return', forward([...PUBLIC, 'X-A: 1\rX-Forwarded-Uri: /admin'])],
     [
       'SMG-01: Content-Length and Transfer-Encoding',
@@ -256,7 +259,7 @@ describe('bytes', () => {
     expect((await send(bytes)).status).toBe(400);
   });
 
-  test('SMG-20: a body with a question is no next question', async () => {
+  test('SMG-20: a question in the body of another is not answered', async () => {
     await using connection = await RawConnection.open(stage.port);
     const inner = question('forward-auth', { target: '/public' });
     connection.write(
@@ -267,7 +270,7 @@ describe('bytes', () => {
     expect((await connection.response()).status).toBe(401);
   });
 
-  test('SMG-18: after a question that announced a body with Expect, the connection is closed', async () => {
+  test('SMG-18: the connection is closed after a question that announces a body with Expect', async () => {
     await using connection = await RawConnection.open(stage.port);
     connection.write(
       question('forward-auth', { target: '/public', lines: ['Content-Length: 10', 'Expect: 100-continue'] }),
@@ -282,7 +285,7 @@ describe('WebSocket handshakes', () => {
   const handshake = (lines: readonly string[]): Asked => ({ target: '/socket', lines: [bob, ...lines] });
   const OURS = 'Origin: https://shop.example.com';
 
-  test.each(ALL_FORMS)('%s: a handshake of our own page is permitted, with or without Upgrade', async (form) => {
+  test.each(ALL_FORMS)('%s permits a handshake from its own origin, with or without Upgrade', async (form) => {
     expect((await stage.ask(form, handshake([...KEY, OURS]))).status).toBe(200);
     const upgrade = [...KEY, OURS, 'Connection: Upgrade', 'Upgrade: websocket'];
     const answer = await stage.ask(form, handshake(upgrade));
@@ -295,10 +298,10 @@ describe('WebSocket handshakes', () => {
   });
 
   test.each([
-    ['WS-02: of another origin', [...KEY, 'Origin: https://evil.example']],
-    ['WS-02: of another origin over HTTP/2', ['Sec-WebSocket-Version: 13', 'Origin: https://evil.example']],
+    ['WS-02: from another origin', [...KEY, 'Origin: https://evil.example']],
+    ['WS-02: from another origin over HTTP/2', ['Sec-WebSocket-Version: 13', 'Origin: https://evil.example']],
     ['WS-03: without an origin', KEY],
-  ])('%s: a handshake is refused, though the proxy has taken Upgrade away', async (_, lines) => {
+  ])('%s: a handshake is refused even if the proxy has removed Upgrade', async (_, lines) => {
     for (const form of ['forward-auth', 'ext-authz-grpc'] as const)
       expect(reasonOf(await stage.ask(form, handshake(lines)))).toBe('origin_forbidden');
   });
@@ -308,7 +311,7 @@ describe('WebSocket handshakes', () => {
     expect(reasonOf(answer)).toBe('upgrade_unsupported');
   });
 
-  test('WS-06: a handshake that is not one is refused', async () => {
+  test('WS-06: an invalid handshake is refused', async () => {
     for (const lines of [['Sec-WebSocket-Version: 12'], ['Sec-WebSocket-Key: x', 'Sec-WebSocket-Version: 13']]) {
       expect((await stage.ask('forward-auth', handshake([...lines, OURS]))).status).toBeGreaterThanOrEqual(400);
     }

@@ -1,4 +1,4 @@
-/** Revocations and a store that is down, over a real Redis. */
+/** Revocations, and a store that is down, with a real Redis. */
 
 import { expect, test } from 'vitest';
 import { startGateway } from '../support/gateway.ts';
@@ -18,7 +18,7 @@ test('promise 5: a session that another replica ends is refused within a second'
   for (const form of ALL_FORMS) expect(reasonOf(await stage.ask(form, { lines: [cookie] }))).toBe('session_unknown');
 });
 
-test('promise 6: while the store is down the answer is 503 with Retry-After: nobody passes, nobody is led to the login', async () => {
+test('promise 6: while the store is down, a question that needs it gets 503, never a permit or a login', async () => {
   await using redis = await RedisServer.start();
   const store = { redis: { url: `redis://127.0.0.1:${redis.port}`, connectTimeout: '1s', commandTimeout: '500ms' } };
   await using stage = await AuthorizerStage.start({ config: { store } });

@@ -1,4 +1,4 @@
-/** Whatever is described, and in whichever form, it is read as the public listener would read it, or refused. */
+/** Every described request, in every form, is read as the public listener would read it, or refused. */
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -82,7 +82,7 @@ const anyHost = fc.constantFrom(
 const anyMethod = fc.constantFrom('GET', 'POST', 'DELETE', 'get', '', 'TRACE');
 
 describe('a described request', () => {
-  test('is read as if it had been received, or refused', () => {
+  test('is read as if received directly, or refused', () => {
     fc.assert(
       fc.property(anyMethod, anyHost, anyTarget, (method, host, target) => {
         const received = sanitizer.screen(raw(method, target, ['Host', host]));
@@ -99,7 +99,7 @@ describe('a described request', () => {
     );
   });
 
-  test('is refused whenever two describing headers differ, wherever they stand', () => {
+  test('is refused if two describing headers differ, in any position', () => {
     const names = [
       'X-Forwarded-Method',
       'X-Forwarded-Host',
@@ -126,7 +126,7 @@ describe('a described request', () => {
     );
   });
 
-  test('keeps what its client sent, and nothing that describes it', () => {
+  test('keeps the client’s own headers, and drops those that describe it', () => {
     const headers = ['Cookie', 'a=1', 'Accept', '*/*', 'X-Forwarded-For', '203.0.113.7'];
     for (const question of questionsAbout('GET', 'shop.example.com', '/a', headers)) {
       const read = authorizer.screen(question);
@@ -136,14 +136,14 @@ describe('a described request', () => {
 });
 
 describe('forms', () => {
-  test('each is named by its path, byte for byte', () => {
+  test('are named by their path, byte for byte', () => {
     for (const form of FORMS) expect(formOf(form === 'ext-authz' ? '/ext-authz/x' : FORM_PATHS[form])).toBe(form);
     expect(formOf('/forward-auth?a=/ext-authz/')).toBe('forward-auth');
     for (const target of ['', '/', '/ext-authz', '/ext-authzz/', '/forward-auth/', '/forward-auth/?a', '/%65xt-authz/'])
       expect(formOf(target)).toBeNull();
   });
 
-  test('no status becomes 2xx, and only what could not be decided stays 5xx for nginx', () => {
+  test('never turn a refusal into 2xx; auth-request keeps 5xx and maps the rest to 401 or 403', () => {
     fc.assert(
       fc.property(fc.constantFrom(...FORMS), fc.integer({ min: 300, max: 599 }), (form, status) => {
         const sent = statusFor(form, status);

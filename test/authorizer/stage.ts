@@ -1,11 +1,11 @@
-/** A gateway with an authorizer, asked by a proxy of bare TCP. */
+/** A gateway with an authorizer, asked by a proxy over raw TCP. */
 
 import { expect } from 'vitest';
 import { type GatewayOptions, PUBLIC_ORIGIN, startGateway, type TestGateway } from '../support/gateway.ts';
 import { type RawResponse, rawRequest, requestHead } from '../support/raw-client.ts';
 import { attributesOf, CheckClient, headersOf, type Response } from './grpc/client.ts';
 
-/** What is asked about. */
+/** The request that a question is about. */
 export interface Asked {
   readonly method?: string;
   readonly host?: string;
@@ -17,7 +17,7 @@ export interface Asked {
 
 /** The forms in which a whole question can be asked about any request. */
 export const HTTP_FORMS = ['forward-auth', 'auth-request', 'ext-authz'] as const;
-/** The same over gRPC too. */
+/** The same, and gRPC. */
 export const ALL_FORMS = [...HTTP_FORMS, 'ext-authz-grpc'] as const;
 type HttpForm = (typeof HTTP_FORMS)[number] | 'refusal';
 export type AskedForm = HttpForm | 'ext-authz-grpc';
@@ -76,7 +76,7 @@ export class AuthorizerStage implements AsyncDisposable {
     return this.gateway.portOf('authorizer');
   }
 
-  /** Asks, over HTTP on a connection of its own. */
+  /** Asks, over HTTP on a new connection. */
   async ask(form: AskedForm, asked: Asked = {}): Promise<RawResponse> {
     if (form !== 'ext-authz-grpc') return this.send(question(form, asked));
     const { target: path = '/orders?a=1', lines = [], ...others } = asked;
@@ -106,7 +106,7 @@ export class AuthorizerStage implements AsyncDisposable {
   }
 }
 
-/** The answer over gRPC as the one over HTTP that says the same. Only leave to forward is 200. */
+/** A gRPC answer as the equivalent HTTP answer. Only a permit is 200. */
 export function asHttp(response: Response): RawResponse {
   const { okResponse, deniedResponse } = response;
   const isAllowed = response.status.code === 0;
@@ -136,7 +136,7 @@ export function bearerOf(answer: RawResponse): string {
   return token;
 }
 
-/** Names in a list header. */
+/** The names in a list header. */
 export const namesIn = (answer: RawResponse, header: string): string[] =>
   (answer.headers.get(header) ?? '').split(',').filter((name) => name !== '');
 

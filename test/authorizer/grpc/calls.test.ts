@@ -1,6 +1,6 @@
 /**
- * Calls of gRPC as bytes: framing, statuses, deadlines, streams and floods, by clients that write frames by hand or Node's own client of
- * HTTP/2. What real clients of gRPC see is in `listener.test.ts` and `go-client.test.ts`.
+ * gRPC calls as bytes: framing, statuses, deadlines, streams and floods, by clients that write frames by hand and
+ * Node's own HTTP/2 client. `listener.test.ts` and `go-client.test.ts` test with real gRPC clients.
  */
 
 import { spawnSync } from 'node:child_process';
@@ -37,7 +37,7 @@ const framed = (message: Uint8Array, flag = 0) => Buffer.concat([Buffer.of(flag)
 const QUESTION = framed(
   CheckClient.method.requestSerialize({ attributes: { request: { http: attributesOf([], { path: '/public' }) } } }),
 );
-/** Head of a call, as frames have it. */
+/** The head of a call, as in frames. */
 const fieldsOf = (path: string): readonly Field[] => [
   ...post(path),
   ['te', 'trailers'],
@@ -52,7 +52,7 @@ beforeAll(async () => {
 });
 afterAll(() => stage[Symbol.asyncDispose]());
 
-/** Sends a body in parts, each in a frame of its own, and gives what came back. */
+/** Sends a body in parts, each in its own frame, and returns the answer. */
 async function call(path: string, parts: readonly Buffer[], headers: Record<string, string | string[]> = {}) {
   await using client = Http2Client.plain(port);
   const stream = client.begin({ ':method': 'POST', ':path': path, ...GRPC, ...headers }, null);
@@ -78,7 +78,7 @@ describe('gRPC over HTTP/2: one message', () => {
     expect(CheckClient.method.responseDeserialize(bytes.subarray(5)).status.code).toBe(0);
   });
 
-  test('it may come in any number of parts', async () => {
+  test('the question may arrive in any number of parts', async () => {
     const bytes = [...QUESTION].map((byte) => Buffer.of(byte));
     expect(outcome(await call(CHECK, bytes))).toEqual([0, 'after messages']);
     expect(outcome(await call(CHECK, [QUESTION.subarray(0, 5), QUESTION.subarray(5)]))).toEqual([0, 'after messages']);
@@ -90,10 +90,10 @@ describe('gRPC over HTTP/2: one message', () => {
     ['a part of a prefix', [Buffer.of(0, 0)], 13],
     ['a message that ends early', [QUESTION.subarray(0, -1)], 13],
     ['a message and the beginning of another', [QUESTION, Buffer.of(0)], 13],
-    ['a compressed message, where the head has named no compression', [framed(Buffer.from('x'), 1)], 13],
-    ['bytes that are no CheckRequest', [framed(Buffer.of(0x0a, 0xff, 0xff))], 13],
+    ['a compressed message without a compression in the head', [framed(Buffer.from('x'), 1)], 13],
+    ['bytes that are not a CheckRequest', [framed(Buffer.of(0x0a, 0xff, 0xff))], 13],
     ['a message over maxMessageBytes', [framed(Buffer.alloc(65_537))], 8],
-    ['one that announces 4 GiB', [Buffer.from([0, 0xff, 0xff, 0xff, 0xff])], 8],
+    ['a message that announces 4 GiB', [Buffer.from([0, 0xff, 0xff, 0xff, 0xff])], 8],
   ])('doc/statuscodes.md: %s fails', async (_, parts, status) => {
     expect(outcome(await call(CHECK, parts))).toEqual([status, 'at once']);
   });
@@ -108,27 +108,27 @@ describe('gRPC over HTTP/2: one message', () => {
   });
 });
 
-describe('gRPC over HTTP/2: heads that begin no call', () => {
+describe('gRPC over HTTP/2: heads that do not begin a call', () => {
   test.each([
     ['another method', '/envoy.service.auth.v3.Authorization/Other', {}, 12],
-    ['another spelling of it', CHECK.toLowerCase(), {}, 12],
+    ['another spelling of the method', CHECK.toLowerCase(), {}, 12],
     ['a query', `${CHECK}?a=1`, {}, 12],
     ['a malformed deadline', CHECK, { 'grpc-timeout': '1 s' }, 13],
     ['two deadlines', CHECK, { 'grpc-timeout': ['1S', '2S'] }, 13],
-  ])('%s: a status, and nothing is asked', async (_, path, headers, status) => {
+  ])('%s gets a status, and no question is asked', async (_, path, headers, status) => {
     const before = stage.gateway.log.records.length;
     expect(outcome(await call(path, [QUESTION], headers))).toEqual([status, 'at once']);
     expect(stage.gateway.log.records.length).toBe(before);
   });
 
-  test('doc/compression.md: a compression that is not supported is UNIMPLEMENTED, and says what is', async () => {
+  test('doc/compression.md: an unsupported compression is UNIMPLEMENTED, and the answer lists what is supported', async () => {
     const answer = await call(CHECK, [QUESTION], { 'grpc-encoding': 'gzip' });
     expect([...outcome(answer), answer.headers['grpc-accept-encoding']]).toEqual([12, 'at once', 'identity']);
     expect(outcome(await call(CHECK, [QUESTION], { 'grpc-encoding': 'identity' }))).toEqual([0, 'after messages']);
   });
 
   test.each([
-    ['no call', { ':method': 'POST', 'content-type': 'application/json' }, 415],
+    ['another content type', { ':method': 'POST', 'content-type': 'application/json' }, 415],
     ['gRPC-Web', { ':method': 'POST', 'content-type': 'application/grpc-web' }, 415],
     ['two content types in one', { ':method': 'POST', 'content-type': 'application/grpc, text/html' }, 415],
     ['no content type', { ':method': 'POST' }, 415],
@@ -139,13 +139,13 @@ describe('gRPC over HTTP/2: heads that begin no call', () => {
       { ':method': 'POST', ...Object.fromEntries(Array.from({ length: 101 }, (_, it) => [`x-${it}`, '1'])) },
       431,
     ],
-  ])('%s gets a status of HTTP', async (_, headers, status) => {
+  ])('%s gets an HTTP status', async (_, headers, status) => {
     await using client = Http2Client.plain(port);
     const answer = await client.request({ ':path': CHECK, ...(headers as Record<string, string>) });
     expect([answer.status, answer.headers['grpc-status'], answer.body]).toEqual([status, undefined, '']);
   });
 
-  test('a refused head is logged like one of HTTP', async () => {
+  test('a refused head is logged like a refused HTTP request', async () => {
     const before = stage.gateway.log.records.length;
     await using client = Http2Client.plain(port);
     await client.request({ ':path': CHECK, ':method': 'FOO' });
@@ -178,7 +178,7 @@ const reflection = messagesOf(
 );
 
 describe('grpc.health.v1.Health', () => {
-  test('Check answers for what it knows, and only that', async () => {
+  test('Check answers only for services that it knows', async () => {
     const answer = await call(HEALTH, [health.write({ service: '' })]);
     expect(outcome(answer)).toEqual([0, 'after messages']);
     expect(health.read(Buffer.from(answer.body, 'latin1'))).toEqual([{ status: 'SERVING' }]);
@@ -186,7 +186,7 @@ describe('grpc.health.v1.Health', () => {
     expect(outcome(await call(HEALTH, [framed(Buffer.of(0xff))]))).toEqual([13, 'at once']);
   });
 
-  test('List names both', async () => {
+  test('List names the process and the service', async () => {
     const list = messagesOf('grpc/health/v1/health.proto', 'grpc.health.v1.Health', 'List');
     const { body } = await call('/grpc.health.v1.Health/List', [list.write({})]);
     const status = { status: 'SERVING' };
@@ -195,7 +195,7 @@ describe('grpc.health.v1.Health', () => {
     ]);
   });
 
-  test('Watch says when the end begins, and ends with UNAVAILABLE', async () => {
+  test('Watch reports the start of a drain, and ends with UNAVAILABLE', async () => {
     await using own = await AuthorizerStage.start({ config: { shutdown: { delay: '0s' } } });
     await using watching = Http2Client.plain(own.gateway.portOf('grpcAuthorizer'));
     const stream = watching.begin({ ':method': 'POST', ':path': WATCH, ...GRPC }, null);
@@ -234,7 +234,7 @@ describe('grpc.reflection.v1.ServerReflection', () => {
       const { file_descriptor_proto: files = [] } = (answers[1]?.['file_descriptor_response'] ?? {}) as {
         file_descriptor_proto?: Buffer[];
       };
-      // With all that it imports, each once.
+      // With all its imports, each once.
       expect(new Set(files.map(String)).size).toBe(files.length);
       expect(files.some((file) => String(file).includes('google/protobuf/descriptor.proto'))).toBe(true);
     }
@@ -257,23 +257,23 @@ describe('grpc.reflection.v1.ServerReflection', () => {
     [{ file_containing_extension: { containing_type: 'a.b', extension_number: 1 } }, 5],
     [{ all_extension_numbers_of_type: 'constructor' }, 5],
     [{}, 12],
-  ])('%j is answered with an error, and the stream goes on', async (request, code) => {
+  ])('answers %j with an error, and keeps the stream open', async (request, code) => {
     const answers = await ask(REFLECTION, request, { list_services: '*' });
     expect(answers).toMatchObject([{ error_response: { error_code: code } }, { list_services_response: {} }]);
   });
 
-  test('a client that asks and does not read is made to wait: its answers do not fill the memory', async () => {
+  test('a client that asks without reading gets back-pressure, so its answers do not fill memory', async () => {
     await using raw = await RawHttp2.open(port);
     const question = reflection.write({ file_containing_symbol: 'envoy.service.auth.v3.Authorization' });
     const before = process.memoryUsage().arrayBuffers;
     raw.write(headersFrame(1, fieldsOf(REFLECTION), 0));
-    // As many as the window of a stream has room for: 1,000 questions, with answers of 60 kB.
+    // As many as fit in the window of a stream: 1,000 questions, with answers of 60 kB.
     const part = Buffer.concat(Array.from({ length: Math.floor(16_000 / question.byteLength) }, () => question));
     for (let count = 0; count < 4; count += 1) raw.write(frame(FRAME.data, 0, 1, part));
     raw.write(frame(FRAME.ping, 0, 0, Buffer.alloc(8)));
     await until(() => raw.of(FRAME.ping).length > 0, 'the server has read them');
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(8 * 1024 * 1024);
-    // The stream goes on where the client reads.
+    // The stream continues when the client reads.
     raw.write(windowUpdate(1, 2 ** 30), windowUpdate(0, 2 ** 30));
     const bytes = () => raw.of(FRAME.data, 1).reduce((sum, { payload }) => sum + payload.byteLength, 0);
     await until(() => bytes() > 1024 * 1024, 'many have been answered');
@@ -282,24 +282,24 @@ describe('grpc.reflection.v1.ServerReflection', () => {
 });
 
 describe('floods', () => {
-  /** Begins calls and abandons each, until the server has had enough or has read all of them. */
+  /** Begins calls and abandons each, until the server closes the connection or has read all of them. */
   async function abandon(target: number, count: number): Promise<RawHttp2> {
     const raw = await RawHttp2.open(target);
     for (let stream = 1; stream < 2 * count; stream += 2)
       raw.write(headersFrame(stream, fieldsOf(CHECK), 0), resetFrame(stream));
     raw.write(frame(FRAME.ping, 0, 0, Buffer.alloc(8)));
-    await until(() => raw.isEnded || raw.of(FRAME.ping).length > 0, 'it is over');
+    await until(() => raw.isEnded || raw.of(FRAME.ping).length > 0, 'the flood is over');
     return raw;
   }
 
-  test('H2-01: rapid reset costs a client that is no proxy its connection', async () => {
+  test('H2-01: rapid reset costs a client that is not a proxy its connection', async () => {
     await using own = await AuthorizerStage.start({}, ['192.0.2.1']);
     await using raw = await abandon(own.gateway.portOf('grpcAuthorizer'), 2_000);
     expect(await raw.ended()).toBe(CODE.calm);
     expect(await own.gateway.metrics.text()).toMatch(/connections_cut_total\{reason="flood"\} 1\n/);
   });
 
-  test('H2-01: clients that leave do not cost their proxy its connection', async () => {
+  test('H2-01: clients that abort do not cost their proxy its connection', async () => {
     await using raw = await abandon(port, 2_000);
     raw.write(headersFrame(9_001, fieldsOf(CHECK), 0), frame(FRAME.data, END_STREAM, 9_001, QUESTION));
     expect(await raw.outcome(9_001)).toMatchObject({ status: 200, reset: null });
@@ -316,7 +316,7 @@ describe('floods', () => {
     expect(await raw.ended()).toBe(CODE.calm);
   });
 
-  test('a message that never ends costs no more than timeouts.transfer', async () => {
+  test('a message that never ends is cut off after timeouts.transfer', async () => {
     const listeners = {
       public: { address: '127.0.0.1:0', timeouts: { transfer: '300ms', headers: '300ms' } },
       admin: { address: '127.0.0.1:0' },
@@ -340,7 +340,7 @@ test('a deadline that passes before the answer ends the call with DEADLINE_EXCEE
   expect(headers['grpc-status']).toBe('4');
 });
 
-test('calls that end in any order, from either side, leave nothing behind', async () => {
+test('calls that end in any order, on either side, leave nothing behind', async () => {
   let state = 36;
   const roll = (below: number) => {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
@@ -380,7 +380,7 @@ test('calls that end in any order, from either side, leave nothing behind', asyn
   expect(stage.gateway.log.records.filter(({ level }) => level === 'error' || level === 'fatal')).toEqual([]);
 });
 
-test('the services need no other library for the files that the protos import', () => {
+test('the services need no other library for the protos’ imports', () => {
   const services = join(import.meta.dirname, '../../../src/authorizer/grpc/services.ts');
   const program = `import { openServices } from ${JSON.stringify(services)};
     const { methods } = await openServices({}, {}, true); console.log(methods.size);`;

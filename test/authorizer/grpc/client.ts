@@ -1,4 +1,4 @@
-/** Asks over gRPC as Envoy does: a real client, made from the published protos. */
+/** Asks over gRPC as Envoy does: a real client, built from the published protos. */
 
 import { join } from 'node:path';
 import { type ChannelCredentials, Client, type ClientUnaryCall, credentials, type ServiceError } from '@grpc/grpc-js';
@@ -38,7 +38,7 @@ export interface Response {
   readonly dynamicMetadata: { readonly fields: Readonly<Record<string, { readonly stringValue: string }>> } | null;
 }
 
-/** What Envoy says of a request. */
+/** Envoy's description of a request. */
 export interface Attributes {
   readonly method?: string;
   readonly path?: string;
@@ -53,8 +53,8 @@ export interface Attributes {
 }
 
 /**
- * What Envoy says of a request, as it does without `encode_raw_headers`: pseudo-headers among the others, lower-case names, lines
- * of one name joined with commas, and bytes that are not UTF-8 replaced by `!`.
+ * Envoy's description of a request without `encode_raw_headers`: pseudo-headers among the others, lower-case names,
+ * lines of one name joined with commas, and bytes that are not UTF-8 replaced by `!`.
  *
  * @param lines  header lines of the client
  */
@@ -74,7 +74,7 @@ export function attributesOf(
 }
 
 export class CheckClient implements Disposable {
-  /** Writes and reads its messages. */
+  /** Serializes and parses its messages. */
   static readonly method = CHECK;
   readonly #client: Client;
 
@@ -109,7 +109,7 @@ export class CheckClient implements Disposable {
 }
 
 interface AskOptions {
-  /** Address of the proxy's client. */
+  /** The address of the proxy's client. */
   readonly from?: string;
   readonly deadlineMs?: number;
   readonly onCall?: (call: ClientUnaryCall) => void;

@@ -1,6 +1,6 @@
 /**
- * Another client, in another language: grpc-go with the types of go-control-plane, which check every message against the rules of
- * the published protos. `go/main.go` is its source, as prerequisites.ts builds it.
+ * A client in another language: grpc-go with the types of go-control-plane, which validate every message against the
+ * rules of the published protos. Its source is `go/main.go`; prerequisites.ts builds it.
  */
 
 import { spawn } from 'node:child_process';
@@ -32,7 +32,7 @@ interface Answer {
   readonly dynamicMetadata: Readonly<Record<string, string>>;
 }
 
-test('Go: health, reflection, leave, refusals, and a question that is none', async ({ skip }) => {
+test('a Go client checks health, reflection, permits, refusals and an empty question', async ({ skip }) => {
   if (!isBuilt) return skip('the client is not built: it needs Go 1.26 when test/support/prerequisites.ts runs');
   const bob = await stage.gateway.cookie('bob', { roles: ['customer'] });
   const questions = [

@@ -1,4 +1,7 @@
-/** Questions over gRPC that no honest Envoy asks, or that repeat what a hostile client sent: none is let pass as something else. */
+/**
+ * Questions over gRPC that no honest Envoy asks, or that contain what a hostile client sent: none passes as something
+ * else.
+ */
 
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -35,15 +38,15 @@ const refusal = (response: Response) => {
 describe('questions that are not about an HTTP request', () => {
   const http = attributesOf([], { path: '/public' });
   test.each([
-    ['nothing at all', {}],
+    ['an empty message', {}],
     ['no attributes', { attributes: null }],
-    ['no request, as the filter for TCP asks', { attributes: { source: null } }],
+    ['no request, as from Envoy’s TCP filter', { attributes: { source: null } }],
     ['no HTTP request', { attributes: { request: { http: null } } }],
     ['an empty HTTP request', { attributes: { request: { http: {} } } }],
     ['no method', { attributes: { request: { http: { ...http, method: '' } } } }],
     ['no host', { attributes: { request: { http: { ...http, host: '' } } } }],
     ['no path', { attributes: { request: { http: { ...http, path: '' } } } }],
-  ])('%s: 400, and no token', async (_, request) => {
+  ])('%s gets 400 and no token', async (_, request) => {
     const response = await stage.grpc.send(request);
     expect(refusal(response)).toEqual([400, 'request_malformed']);
     expect(metadataOf(response)).toMatchObject({ reason: 'request_malformed' });
@@ -55,7 +58,7 @@ describe('questions that are not about an HTTP request', () => {
     async (path) => expect(refusal(await stage.grpc.ask({ ...PUBLIC, path }))).toEqual([400, 'request_malformed']),
   );
 
-  test.each(['get', 'G ET', 'FETCH', 'GET\r\n', 'GET, POST'])('method %j is no method', async (method) =>
+  test.each(['get', 'G ET', 'FETCH', 'GET\r\n', 'GET, POST'])('method %j is refused', async (method) =>
     expect(refusal(await stage.grpc.ask({ ...PUBLIC, method }))).toEqual([400, 'request_malformed']),
   );
 
@@ -69,7 +72,7 @@ describe('questions that are not about an HTTP request', () => {
   );
 });
 
-describe('what is said twice', () => {
+describe('a question that states something twice', () => {
   const open = (others: Attributes): Attributes => ({ ...attributesOf([], { path: '/public' }), ...others });
   const headers = (changed: Record<string, string>) =>
     open({ headers: { ...attributesOf([], { path: '/public' }).headers, ...changed } });
@@ -80,7 +83,7 @@ describe('what is said twice', () => {
     ['HDR-08: another :method', headers({ ':method': 'POST' })],
     ['another :scheme', headers({ ':scheme': 'http' })],
     ['HST-03: another Host', headers({ host: 'other.example.com' })],
-    ['a query that is not that of the path', open({ query: 'a=1' })],
+    ['a query that differs from the path’s', open({ query: 'a=1' })],
     ['a fragment', open({ fragment: '/admin' })],
     ['headers and header_map', open({ headerMap: { headers: PSEUDO } })],
     ['HDR-14: :path twice', withRaw(raw(':path', '/admin'))],
@@ -90,7 +93,7 @@ describe('what is said twice', () => {
     ['SMG-01: two lengths', withRaw(raw('content-length', '1'), raw('content-length', '2'))],
   ])('%s: 400', async (_, http) => expect(refusal(await stage.grpc.ask(http))).toEqual([400, 'request_ambiguous']));
 
-  test('what agrees is one reading: the query that some senders repeat, a Host like :authority', async () => {
+  test('is accepted if both agree: a repeated query, or a Host equal to :authority', async () => {
     const http = attributesOf(['host: shop.example.com'], { path: '/public?a=1', query: 'a=1' });
     expect((await stage.grpc.ask(http)).status.code).toBe(0);
     expect((await stage.grpc.ask(withRaw(raw('host', 'shop.example.com')))).status.code).toBe(0);
@@ -110,7 +113,7 @@ describe('what is said twice', () => {
   });
 });
 
-describe('headers that no parser of HTTP would have passed', () => {
+describe('headers that no HTTP parser would accept', () => {
   test.each<[string, Attributes]>([
     ['HDR-12: NUL in a value', withRaw(raw('x-a', 'a\0b'))],
     ['HDR-12: a line break in a value', withRaw(raw('x-a', 'a\r\nX-User-Id: admin'))],
@@ -124,14 +127,14 @@ describe('headers that no parser of HTTP would have passed', () => {
     ['a pseudo-header with another spelling', withRaw(raw(':Path', '/public'))],
   ])('%s: 400', async (_, http) => expect(refusal(await stage.grpc.ask(http))).toEqual([400, 'request_malformed']));
 
-  test('a header that is called like a member of every object is a header', async () => {
+  test('a header named like a member of Object.prototype is an ordinary header', async () => {
     for (const name of ['__proto__', 'constructor', 'hasownproperty', 'tostring']) {
       expect((await stage.grpc.ask(withRaw(raw(name, '1')))).status.code).toBe(0);
       expect((await stage.grpc.ask({ ...PUBLIC, headers: { [name]: '1' } })).status.code).toBe(0);
     }
   });
 
-  test('more headers than limits.maxHeaderCount, and more bytes than limits.maxHeaderBytes: 431', async () => {
+  test('headers over limits.maxHeaderCount or limits.maxHeaderBytes get 431', async () => {
     const many = Array.from({ length: 200 }, (_, index) => raw(`x-${index}`, '1'));
     const map = Object.fromEntries(Array.from({ length: 20_000 }, (_, index) => [`x-${index}`, 'a']));
     const long = { 'x-long': 'a'.repeat(20_000) };
@@ -139,7 +142,7 @@ describe('headers that no parser of HTTP would have passed', () => {
       expect(refusal(await stage.grpc.ask(http))).toEqual([431, 'headers_too_large']);
   });
 
-  test('bytes that are not UTF-8 pass where they are not written, and become "!" where they are', async () => {
+  test('bytes that are not UTF-8 are accepted, and become "!" in headers that are written', async () => {
     const cookie = Buffer.concat([
       Buffer.from(`${bob.replace('Cookie: ', '')}; theme=caf`),
       Buffer.from([0xe9]),
@@ -149,14 +152,14 @@ describe('headers that no parser of HTTP would have passed', () => {
     expect(asHttp(response).headers.get('cookie')).toBe('theme=caf!; a=\u00e9');
   });
 
-  test('UTF-8 in headers is given back as it came', async () => {
+  test('UTF-8 in headers is returned unchanged', async () => {
     const response = await stage.grpc.ask(attributesOf([`${bob}; theme=\u00e9\u20ac`]));
     expect(asHttp(response).headers.get('cookie')).toBe('theme=\u00e9\u20ac');
   });
 });
 
 describe('spoofed headers', () => {
-  test('HDR-14: headers by which other proxies describe a request change nothing, and do not reach the upstream', async () => {
+  test('HDR-14: other proxies’ headers that describe a request change nothing and are removed', async () => {
     const lies = ['x-forwarded-uri: /public', 'x-forwarded-method: GET', 'x-forwarded-host: other.example.com'];
     const more = [
       'x-original-url: https://shop.example.com/public',
@@ -187,10 +190,10 @@ describe('spoofed headers', () => {
     );
   });
 
-  test('a client that is named only by the connection of the proxy is the client', async () => {
+  test('the client is the source address that Envoy reports if no header names it', async () => {
     await stage.grpc.ask(attributesOf([], { path: '/public' }), { from: '203.0.113.9' });
     expect(stage.logged).toMatchObject({ client: '203.0.113.9' });
-    // Written by Envoy, from the right: HDR-15.
+    // HDR-15: Envoy appends addresses, so the client is the rightmost.
     await stage.grpc.ask(attributesOf(['x-forwarded-for: 6.6.6.6, 203.0.113.8'], { path: '/public' }), {
       from: '203.0.113.8',
     });
@@ -198,7 +201,7 @@ describe('spoofed headers', () => {
   });
 });
 
-test('whatever is sent other than by the outlet, denies', () => {
+test('every answer is a denial unless it is an explicit permit', () => {
   for (const [answer, code] of [
     [(reply: CheckReply) => reply.begin(200, []), 500],
     [(reply: CheckReply) => reply.begin(204, []), 500],
@@ -210,7 +213,7 @@ test('whatever is sent other than by the outlet, denies', () => {
     const reply = new CheckReply(call, (response) => Buffer.alloc(sent.push(response)), false);
     answer(reply);
     reply.end();
-    // A second answer, and one that is cut, changes nothing.
+    // Neither a second answer nor a cut changes anything.
     reply.allow({ headers: [], removed: [], subject: null });
     reply.cut();
     expect(sent).toMatchObject([{ deniedResponse: { status: { code } } }]);
@@ -218,7 +221,7 @@ test('whatever is sent other than by the outlet, denies', () => {
   }
 });
 
-test('no question writes a line of its own into the access log', async () => {
+test('no question can inject a line into the access log', async () => {
   const lie = '\n{"msg":"request","status":200}';
   const before = stage.gateway.log.records.length;
   for (const http of [
@@ -232,7 +235,7 @@ test('no question writes a line of its own into the access log', async () => {
   expect(stage.gateway.log.records.slice(before).filter(({ status }) => status === 200)).toEqual([]);
 });
 
-test('whatever a question says, it is read as the question over HTTP would be, or refused before', async () => {
+test('every question is read like the same question over HTTP, or refused', async () => {
   const text = fc.string({
     unit: fc.constantFrom('a', '/', ':', '\r', '\n', '\0', ' ', '\u00e9', '%', 'A', '-', '_', ','),
     maxLength: 6,

@@ -1,4 +1,4 @@
-/** The listener for questions over gRPC: connections, TLS, health, reflection, limits, what is counted and logged, the drain. */
+/** The listener for questions over gRPC: connections, TLS, health, reflection, limits, metrics, logs and the drain. */
 
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -31,14 +31,14 @@ import { type Attributes, attributesOf, CheckClient, metadataOf, PROTOS } from '
 const SERVICE = 'envoy.service.auth.v3.Authorization';
 const PUBLIC = attributesOf([], { path: '/public' });
 
-/** Head of a call. */
+/** The head of a call. */
 const FIELDS = [...post(CheckClient.method.path), ['te', 'trailers'], ['content-type', 'application/grpc']] as const;
-/** Of a message of gRPC: whether it is compressed, and its length. */
+/** The prefix of a gRPC message: whether it is compressed, and its length. */
 const PREFIX_BYTES = 5;
 
 type Written = Record<string, unknown>;
 
-/** A gateway with a listener for gRPC, and no other for questions. */
+/** A gateway with a listener for questions over gRPC only. */
 const start = (own: Written = {}, { routes, config, ...others }: GatewayOptions = {}, front: Written = {}) =>
   startGateway({
     routes: routes ?? [{ id: 'public', match: { path: '/public' }, credential: 'none' }],
@@ -55,7 +55,7 @@ const start = (own: Written = {}, { routes, config, ...others }: GatewayOptions 
 
 const portOf = (gateway: TestGateway) => gateway.portOf('grpcAuthorizer');
 
-/** Calls any method of a service with one message, and gives the first that comes back. */
+/** Calls any method of a service with one message, and returns the first answer. */
 function call(port: number, proto: string, path: readonly [string, string], request: object) {
   const definition = loadSync(proto, { includeDirs: [PROTOS], keepCase: true, enums: String, defaults: true });
   const method = (definition[path[0]] as unknown as Record<string, MethodDefinition<object, Record<string, unknown>>>)[
@@ -82,13 +82,13 @@ function call(port: number, proto: string, path: readonly [string, string], requ
 const health = (port: number, service: string) =>
   call(port, 'grpc/health/v1/health.proto', ['grpc.health.v1.Health', 'Watch'], { service });
 
-test('the health service knows the process and the service, from any address', async () => {
+test('the health service answers for the process and the service, from any address', async () => {
   await using gateway = await start({ peers: ['192.0.2.1'] });
   for (const service of ['', SERVICE]) expect(await health(portOf(gateway), service)).toEqual({ status: 'SERVING' });
   expect(await health(portOf(gateway), 'other')).toEqual({ status: 'SERVICE_UNKNOWN' });
 });
 
-test('reflection is there only where it is asked for', async () => {
+test('reflection is served only if it is configured', async () => {
   const list = (port: number) =>
     call(port, 'grpc/reflection/v1/reflection.proto', ['grpc.reflection.v1.ServerReflection', 'ServerReflectionInfo'], {
       list_services: '*',
@@ -103,7 +103,7 @@ test('reflection is there only where it is asked for', async () => {
 });
 
 describe('who may ask', () => {
-  test('a reload changes who may ask, for the next question on the same connection', async () => {
+  test('a reload applies to the next question on the same connection', async () => {
     await using gateway = await start();
     using client = new CheckClient(portOf(gateway));
     expect((await client.ask(PUBLIC)).status.code).toBe(0);
@@ -113,7 +113,7 @@ describe('who may ask', () => {
     expect(reasonOf(asHttp(await client.ask(PUBLIC)))).toBe('peer_forbidden');
   });
 
-  test('TLS: the certificate of the section, ALPN h2, and only clients whose CA is listed', async () => {
+  test('TLS serves the section’s certificate over ALPN h2, to clients of a listed CA only', async () => {
     using files = new CertificateFiles();
     const [authority, others] = [new TestAuthority(), new TestAuthority('Other')];
     const own = authority.issue({ names: ['localhost'] });
@@ -134,7 +134,7 @@ describe('who may ask', () => {
     expect(await ask(authority)).toBe(0);
     await expect(ask(others)).rejects.toMatchObject({ code: status.UNAVAILABLE });
     await expect(ask(null)).rejects.toMatchObject({ code: status.UNAVAILABLE });
-    // A certificate that replaces it is served from the next connection on.
+    // A replaced certificate is served from the next connection.
     files.write('own', authority.issue({ names: ['localhost'], commonName: 'replaced' }));
     await gateway.apply(gateway.gateway.config);
     const envoy = authority.issue({ names: ['envoy'] });
@@ -154,7 +154,7 @@ describe('who may ask', () => {
   });
 });
 
-test('TLS-02: a session of the public listener is not resumed here, where a client certificate is asked for', async () => {
+test('TLS-02: a TLS session of the public listener is not resumed where a client certificate is required', async () => {
   using files = new CertificateFiles();
   const authority = new TestAuthority();
   const certificates = [files.write('own', authority.issue({ names: ['localhost'] }))];
@@ -179,7 +179,7 @@ test('TLS-02: a session of the public listener is not resumed here, where a clie
   );
 });
 
-test('TLS-06: a client whose CA has been removed begins no other call on its connection', async () => {
+test('TLS-06: a client whose CA was removed cannot make another call on its connection', async () => {
   using files = new CertificateFiles();
   const authority = new TestAuthority();
   const certificates = [files.write('own', authority.issue({ names: ['localhost'] }))];
@@ -198,7 +198,7 @@ test('TLS-06: a client whose CA has been removed begins no other call on its con
 });
 
 describe('limits', () => {
-  test('a question over maxMessageBytes is not read', async () => {
+  test('a question over maxMessageBytes is refused', async () => {
     await using gateway = await start({ maxMessageBytes: '4KiB' });
     using client = new CheckClient(portOf(gateway));
     const ask = (bytes: number) => client.ask({ ...PUBLIC, body: 'a'.repeat(bytes) });
@@ -216,7 +216,7 @@ describe('limits', () => {
     expect(await gateway.metrics.text()).toContain('sallyport_connections_refused_total{reason="limit"} 1\n');
   });
 
-  test('S4: connections of one client are limited, those of proxies are not', async () => {
+  test('S4: connections of one client are limited, but not those of proxies', async () => {
     const limits = { limits: { maxConnectionsPerClient: 1 } };
     for (const peers of [['192.0.2.1'], ['127.0.0.1']]) {
       await using gateway = await start({ peers }, {}, limits);
@@ -240,7 +240,7 @@ describe('limits', () => {
     expect(await gateway.metrics.text()).toContain('sallyport_connections_refused_total{reason="client"} 0\n');
   });
 
-  test('a connection that speaks no HTTP/2, and one over HTTP/1.1, gets nothing', async () => {
+  test('an HTTP/1.1 connection is not served', async () => {
     await using gateway = await start();
     await using connection = await RawConnection.open(portOf(gateway));
     connection.write('GET /forward-auth HTTP/1.1\r\nHost: x\r\nX-Forwarded-Uri: /public\r\n\r\n');
@@ -250,7 +250,7 @@ describe('limits', () => {
   });
 });
 
-/** A gateway that waits for the keys of an issuer, which are refused when a test says so. */
+/** A gateway that waits for an issuer's keys until the test refuses them. */
 class Waiting implements AsyncDisposable {
   readonly gateway: TestGateway;
   /** A question that waits. */
@@ -283,12 +283,12 @@ class Waiting implements AsyncDisposable {
     return this.gateway.gateway.requestsInFlight;
   }
 
-  /** Waits until no question waits for keys any more. */
+  /** Refuses the keys until no question waits for them. */
   release(): Promise<void> {
     return until(() => {
       this.#held();
       return this.inFlight === 0;
-    }, 'none waits');
+    }, 'no question waits');
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -297,7 +297,7 @@ class Waiting implements AsyncDisposable {
   }
 }
 
-test('H2-01: calls that are reset as soon as they begin cost no more than their connection', async () => {
+test('H2-01: calls that are reset at once cost no more than their connection', async () => {
   await using waiting = await Waiting.start();
   const port = portOf(waiting.gateway);
   const message = CheckClient.method.requestSerialize({ attributes: { request: { http: waiting.question } } });
@@ -311,15 +311,18 @@ test('H2-01: calls that are reset as soon as they begin cost no more than their 
       client.write(headersFrame(stream, FIELDS, 0), ...(sent === 0 ? [] : [part]), resetFrame(stream));
     }
     client.write(frame(FRAME.ping, 0, 0, Buffer.alloc(8)));
-    await until(() => client.isEnded || client.of(FRAME.ping).length > 0, 'the server has read it, or has had enough');
+    await until(
+      () => client.isEnded || client.of(FRAME.ping).length > 0,
+      'the server has read it, or has closed the connection',
+    );
   }
-  await until(() => waiting.inFlight === 0, 'none is in progress');
+  await until(() => waiting.inFlight === 0, 'no question is in progress');
   using other = new CheckClient(port);
   expect(asHttp(await other.ask(attributesOf())).status).toBe(401);
 });
 
 describe('questions that wait', () => {
-  test('a proxy that no longer waits: the question is logged as abandoned, and its place is given back', async () => {
+  test('are logged as abandoned and free their place when the proxy cancels', async () => {
     await using waiting = await Waiting.start();
     using client = new CheckClient(portOf(waiting.gateway));
     const cancelOnceItWaits = async (call: ClientUnaryCall) => {
@@ -334,7 +337,7 @@ describe('questions that wait', () => {
     ]);
   });
 
-  test('grpc-timeout: a question that waits beyond its deadline ends with DEADLINE_EXCEEDED', async () => {
+  test('end with DEADLINE_EXCEEDED after their grpc-timeout', async () => {
     await using waiting = await Waiting.start();
     await using client = Http2Client.plain(portOf(waiting.gateway));
     const message = CheckClient.method.requestSerialize({ attributes: { request: { http: waiting.question } } });
@@ -348,7 +351,7 @@ describe('questions that wait', () => {
     ]);
   });
 
-  test('RFC 9113 §6.8: a drain lets them finish, and tells clients which was the last', async () => {
+  test('RFC 9113 §6.8: finish during a drain, whose GOAWAY names the last one', async () => {
     await using waiting = await Waiting.start();
     const port = portOf(waiting.gateway);
     await using client = await RawHttp2.open(port);
@@ -373,7 +376,7 @@ describe('questions that wait', () => {
     await expect(other.ask(attributesOf())).rejects.toMatchObject({ code: status.UNAVAILABLE });
   });
 
-  test('during shutdown.delay the health service says NOT_SERVING, and new connections are still answered', async () => {
+  test('during shutdown.delay health reports NOT_SERVING, and new questions are still answered', async () => {
     await using gateway = await start({}, { config: { shutdown: { delay: '5m' } } });
     using client = new CheckClient(portOf(gateway));
     expect((await client.ask(PUBLIC)).status.code).toBe(0);
@@ -385,7 +388,7 @@ describe('questions that wait', () => {
   });
 });
 
-test('questions over gRPC are counted and logged like those over HTTP, and limited with them', async () => {
+test('questions over gRPC are counted, logged and limited like those over HTTP', async () => {
   await using stage = await AuthorizerStage.start({
     config: {
       listeners: {
@@ -406,7 +409,7 @@ test('questions over gRPC are counted and logged like those over HTTP, and limit
   );
 });
 
-test('what other filters may know: route, reason, request id, and the subject where the upstream gets it by name', async () => {
+test('metadata has route, reason and request id, and the subject if the upstream gets it', async () => {
   await using stage = await AuthorizerStage.start();
   const bob = await stage.gateway.cookie('bob', { roles: ['customer'] });
   const asked = async (path: string, lines: readonly string[]) =>

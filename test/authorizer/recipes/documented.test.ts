@@ -1,6 +1,6 @@
 /**
- * The recipes for proxies that are not run here, `examples/traefik`, `examples/envoy` and `examples/gateway-api`: what each
- * does by its documentation and source with a request and an answer, done with what the recipe says.
+ * The recipes for proxies that are not run here, `examples/traefik`, `examples/envoy` and `examples/gateway-api`: the
+ * tests do with a request and an answer what the proxy's documentation and source say, configured by the recipe.
  */
 
 import { readFileSync } from 'node:fs';
@@ -30,7 +30,7 @@ interface Sent {
   readonly headers: Headers;
 }
 
-/** What a proxy asks, and what it forwards when the answer is 200. */
+/** A proxy: what it asks, and what it forwards when the answer is 200. */
 interface Proxy {
   readonly asks: (request: Sent) => string | Promise<RawResponse>;
   readonly forwards: (request: Sent, answer: RawResponse) => Headers;
@@ -81,7 +81,10 @@ function traefik(): Proxy {
   };
 }
 
-/** Envoy, by the comments of ext_authz.proto: `allowed_headers`, `disallowed_headers`, `allowed_upstream_headers`, headers to remove. */
+/**
+ * Envoy, by the comments of ext_authz.proto: `allowed_headers`, `disallowed_headers`, `allowed_upstream_headers`,
+ * removal.
+ */
 function envoy(): Proxy {
   const [listener] = example('envoy/envoy.yaml').static_resources.listeners;
   const { http_filters: filters, route_config: routes } = listener.filter_chains[0].filters[0].typed_config;
@@ -114,8 +117,8 @@ function envoy(): Proxy {
 }
 
 /**
- * Envoy over gRPC, by ext_authz.proto and source/extensions/filters/http/ext_authz: without `allowed_headers` all headers are in the
- * question; of the answer, headers are set, and then headers are removed, save Host.
+ * Envoy over gRPC, by ext_authz.proto and source/extensions/filters/http/ext_authz: without `allowed_headers` the
+ * question has all headers; Envoy sets the answer's headers, then removes those it lists, except Host.
  */
 const overGrpc: Proxy = {
   asks: async ({ method, target, headers }) => {
@@ -135,7 +138,7 @@ function envoyOverGrpc(): Proxy {
   const { http_filters: filters, route_config: routes } = listeners[0].filter_chains[0].filters[0].typed_config;
   const { grpc_service: service, failure_mode_allow, status_on_error, ...others } = filters[0].typed_config;
   expect([failure_mode_allow, status_on_error.code, service.timeout]).toEqual([false, 'ServiceUnavailable', '5s']);
-  // Neither lists of headers nor raw ones.
+  // Neither lists of headers nor raw headers.
   expect(Object.keys(others)).toEqual(['@type', 'transport_api_version']);
   const unasked = routes.virtual_hosts[0].routes.filter((it: object) => 'typed_per_filter_config' in it);
   expect(unasked.map(({ match }: { match: object }) => match)).toEqual([
@@ -157,7 +160,9 @@ function gatewayApiOverGrpc(): Proxy {
   return overGrpc;
 }
 
-/** GEP-1494: Host, method, path, Content-Length and Authorization are sent, and what is listed; an answer's headers replace. */
+/**
+ * GEP-1494: sends Host, method, path, Content-Length, Authorization and listed headers; an answer's headers replace.
+ */
 function gatewayApi(): Proxy {
   const { http } = example('gateway-api/http-route.yaml').spec.rules[1].filters[0].externalAuth;
   const asked = new Set([...http.allowedHeaders, 'authorization']);
@@ -194,7 +199,7 @@ describe.each(Object.entries(PROXIES))('%s', (name, proxyOf) => {
     return { answer, forwarded: () => proxy.forwards(request, answer) };
   };
 
-  test('a session: the token and the identity replace what the client sent, and the session cookie goes', async () => {
+  test('for a session, replaces identity and token of the client and removes the session cookie', async () => {
     const { answer, forwarded } = await ask('/orders?a=1', { cookie: `${bob}; theme=dark`, 'x-user-id': 'admin' });
     expect(answer.status).toBe(200);
     const headers = forwarded();
@@ -204,7 +209,7 @@ describe.each(Object.entries(PROXIES))('%s', (name, proxyOf) => {
     expect(only.get('cookie') ?? '').toBe('');
   });
 
-  test('a public route: nothing of what the client says of its identity is left', async () => {
+  test('on a public route, removes all identity headers of the client', async () => {
     const { answer, forwarded } = await ask('/public', {
       authorization: 'Bearer mallory',
       cookie: bob,
@@ -216,7 +221,7 @@ describe.each(Object.entries(PROXIES))('%s', (name, proxyOf) => {
 
   // The Gateway API has no way to remove headers.
   test.each(name === 'gateway-api' ? [] : [name])(
-    '%s: other spellings, and headers by which other proxies vouch, are removed',
+    '%s removes other spellings and other proxies’ identity headers',
     async () => {
       const spoofed = {
         x_user_id: 'admin',
@@ -230,7 +235,7 @@ describe.each(Object.entries(PROXIES))('%s', (name, proxyOf) => {
     },
   );
 
-  test('what a client says of its request does not change what is decided', async () => {
+  test('ignores the client’s headers that describe its request', async () => {
     const lies = {
       'x-forwarded-uri': '/public',
       'x-original-url': 'https://shop.example.com/public',
@@ -242,7 +247,7 @@ describe.each(Object.entries(PROXIES))('%s', (name, proxyOf) => {
     expect(unsafe.answer.status).toBe(403);
   });
 
-  test('a navigation is led to the login, a program gets 401, and a handshake is judged by its origin', async () => {
+  test('redirects a navigation to the login, answers a program with 401, and checks a handshake’s origin', async () => {
     expect((await ask('/orders', { 'sec-fetch-mode': 'navigate', accept: 'text/html' })).answer.status).toBe(302);
     expect((await ask('/orders', {})).answer.status).toBe(401);
     const handshake = {
@@ -255,7 +260,7 @@ describe.each(Object.entries(PROXIES))('%s', (name, proxyOf) => {
   });
 });
 
-test('the manifests of the guide fail closed, within seconds, and leave the endpoints of the gateway out', () => {
+test('the guide’s manifests fail closed within seconds, and exempt the gateway’s endpoints', () => {
   const guide = readFileSync(join(import.meta.dirname, '../../../docs/how-to/authorize-for-envoy.md'), 'utf8');
   const blocks = [...guide.matchAll(/^```yaml.*\n([\s\S]*?)^```/gm)].flatMap(([, text = '']) =>
     parseAllDocuments(text).map((document) => document.toJS()),

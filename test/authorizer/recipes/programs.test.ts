@@ -1,7 +1,6 @@
 /**
- * The recipes for other proxies, run with the programs themselves: `examples/nginx`, `examples/haproxy`, `examples/caddy`,
- * `examples/apache`.
- * A program that is not installed is skipped, and the run says so.
+ * The recipes for other proxies, run with the programs themselves: `examples/nginx`, `examples/haproxy`,
+ * `examples/caddy`, `examples/apache`. A program that is not installed is skipped, and the run reports that.
  */
 
 import { join } from 'node:path';
@@ -50,7 +49,7 @@ const OURS = `Origin: ${PUBLIC_ORIGIN}`;
 describe.each(Object.entries(PROGRAMS))('%s', (name, program) => {
   const isInstalled = findProgram([name]) !== null;
   let stage: RecipeStage;
-  /** Of alice, who has logged in through the proxy. */
+  /** The cookie of alice, who has logged in through the proxy. */
   let cookie: string;
   beforeAll(async () => {
     if (!isInstalled) return;
@@ -77,18 +76,15 @@ describe.each(Object.entries(PROGRAMS))('%s', (name, program) => {
       await run();
     });
 
-  check(
-    'a navigation without a session goes to the login, and a login comes back to the address with its query',
-    async () => {
-      const answer = await stage.get('/orders/7?a=1', ...NAVIGATION);
-      expect(answer.status).toBe(302);
-      expect(answer.headers.get('location')).toBe(`${PUBLIC_ORIGIN}/auth/login?return_to=%2Forders%2F7%3Fa%3D1`);
-      const page = await stage.get('/auth/login?return_to=%2Forders%2F7%3Fa%3D1', ...NAVIGATION);
-      expect([page.status, page.headers.get('content-type')]).toEqual([200, 'text/html; charset=utf-8']);
-    },
-  );
+  check('redirects a navigation without a session to the login, and back with its query', async () => {
+    const answer = await stage.get('/orders/7?a=1', ...NAVIGATION);
+    expect(answer.status).toBe(302);
+    expect(answer.headers.get('location')).toBe(`${PUBLIC_ORIGIN}/auth/login?return_to=%2Forders%2F7%3Fa%3D1`);
+    const page = await stage.get('/auth/login?return_to=%2Forders%2F7%3Fa%3D1', ...NAVIGATION);
+    expect([page.status, page.headers.get('content-type')]).toEqual([200, 'text/html; charset=utf-8']);
+  });
 
-  check('the service gets the token and the identity, and never the session cookie', async () => {
+  check('gives the service the token and the identity, never the session cookie', async () => {
     const answer = await stage.get('/orders/7?a=1&b=%C3%A9', `${cookie}; theme=dark`);
     expect([answer.status, answer.body.toString()]).toEqual([200, 'the service']);
     const { last } = stage.service;
@@ -102,13 +98,13 @@ describe.each(Object.entries(PROGRAMS))('%s', (name, program) => {
     expect(answer.head).not.toContain(bearer);
   });
 
-  check('cookies of the application pass, however large the gateway lets them be', async () => {
+  check('forwards application cookies as large as the gateway allows', async () => {
     const large = `data=${'x'.repeat(7_000)}`;
     expect((await stage.get('/orders', `${cookie}; ${large}`)).status).toBe(200);
     expect(stage.service.last.values('cookie').join('; ').trim()).toBe(large);
   });
 
-  check('a program gets the problem document with its challenge, and a forbidden user the reason', async () => {
+  check('gives a program the problem document with a challenge, and a forbidden user the reason', async () => {
     const program401 = await stage.get('/orders');
     expect([program401.status, reasonOf(program401)]).toEqual([401, 'credential_missing']);
     expect(program401.headers.get('www-authenticate')).toContain('Session');
@@ -118,7 +114,7 @@ describe.each(Object.entries(PROGRAMS))('%s', (name, program) => {
     expect([page.status, page.headers.get('content-type')]).toEqual([403, 'text/html; charset=utf-8']);
   });
 
-  check('HDR-07: what a client says of its identity does not reach the service, on a public route either', async () => {
+  check('HDR-07: identity headers of the client never reach the service, even on a public route', async () => {
     const spoofed = ['X-User-Id: admin', 'X_User_Id: admin', 'X.User.Id: admin', 'Remote-User: admin'];
     for (const [target, own] of [
       ['/public/a', []],
@@ -136,24 +132,27 @@ describe.each(Object.entries(PROGRAMS))('%s', (name, program) => {
     }
   });
 
-  check('HDR-14: what a client says of its request changes neither what is decided nor what is forwarded', async () => {
-    const lies = [
-      ...['X-Forwarded-Uri: /public', 'X-Forwarded-Method: GET', 'X-Forwarded-Host: other.example'],
-      ...['X-Original-URL: https://shop.example.com/public', 'X-Original-Method: GET', 'X-HTTP-Method-Override: GET'],
-    ];
-    const before = stage.service.received.length;
-    for (const line of lies) {
-      const answer = await stage.get('/admin', cookie, line);
-      expect([line, answer.status]).toEqual([line, expect.toSatisfy((status) => status === 403 || status === 400)]);
-      expect([line, (await stage.send('DELETE', '/orders', [cookie, line])).status]).toEqual([
-        line,
-        expect.toSatisfy((status) => status === 403 || status === 400),
-      ]);
-    }
-    expect(stage.service.received.length).toBe(before);
-  });
+  check(
+    'HDR-14: the client’s headers about its request change neither the decision nor what is forwarded',
+    async () => {
+      const lies = [
+        ...['X-Forwarded-Uri: /public', 'X-Forwarded-Method: GET', 'X-Forwarded-Host: other.example'],
+        ...['X-Original-URL: https://shop.example.com/public', 'X-Original-Method: GET', 'X-HTTP-Method-Override: GET'],
+      ];
+      const before = stage.service.received.length;
+      for (const line of lies) {
+        const answer = await stage.get('/admin', cookie, line);
+        expect([line, answer.status]).toEqual([line, expect.toSatisfy((status) => status === 403 || status === 400)]);
+        expect([line, (await stage.send('DELETE', '/orders', [cookie, line])).status]).toEqual([
+          line,
+          expect.toSatisfy((status) => status === 403 || status === 400),
+        ]);
+      }
+      expect(stage.service.received.length).toBe(before);
+    },
+  );
 
-  check('PTH-05: a path that can be read two ways is refused', async () => {
+  check('PTH-05: refuses a path that can be read two ways', async () => {
     const before = stage.service.received.length;
     for (const target of [
       '/public/..%2fadmin',
@@ -165,14 +164,14 @@ describe.each(Object.entries(PROGRAMS))('%s', (name, program) => {
       '/public;/../admin',
     ]) {
       const { status } = await stage.get(target, cookie);
-      // Behind Apache the gateway forwards itself, by the path that it has read.
+      // Behind Apache the gateway itself forwards, by the path that it has read.
       const isForwarded = name === 'apache2' && target === '/%61dmin';
       expect([target, status]).toEqual([target, isForwarded ? 403 : 400]);
     }
     expect(stage.service.received.length).toBe(before);
   });
 
-  check('a body passes whole, and CSRF-01: one that another origin sends does not', async () => {
+  check('forwards a complete body, but (CSRF-01) not one from another origin', async () => {
     const body = 'x'.repeat(20_000);
     const answer = await stage.send('POST', '/orders', [cookie, OURS], body);
     expect([answer.status, stage.service.last.method, stage.service.last.body]).toEqual([200, 'POST', body]);
@@ -182,7 +181,7 @@ describe.each(Object.entries(PROGRAMS))('%s', (name, program) => {
     expect(stage.service.received.length).toBe(before);
   });
 
-  check('a WebSocket is opened for a session, and WS-02: not from a page of another origin', async () => {
+  check('opens a WebSocket for a session, but (WS-02) not from a page of another origin', async () => {
     const { port } = stage;
     await using socket = await WebSocketClient.open(port, '/orders/live', [cookie]);
     socket.send('hello');
@@ -199,7 +198,7 @@ describe.each(Object.entries(PROGRAMS))('%s', (name, program) => {
     expect((await foreign.response()).status).toBe(403);
   });
 
-  check('a session that was revoked ends with the next request, and its cookie is deleted', async () => {
+  check('refuses a revoked session at the next request, and deletes its cookie', async () => {
     const other = `Cookie: __Host-sid=${await stage.gateway.sessionId('zoe')}`;
     expect((await stage.get('/orders', other)).status).toBe(200);
     await stage.gateway.gateway.sessions.endAll('zoe', 'operator');
@@ -208,7 +207,7 @@ describe.each(Object.entries(PROGRAMS))('%s', (name, program) => {
     expect(answer.headers.get('set-cookie')).toContain('__Host-sid=;');
   });
 
-  check('a logout through the proxy ends the session', async () => {
+  check('ends the session at a logout through the proxy', async () => {
     const own = await logIn();
     expect((await stage.get('/orders', own)).status).toBe(200);
     const answer = await stage.send('POST', '/auth/logout', [own, ...FROM_OUR_PAGE]);
@@ -216,7 +215,7 @@ describe.each(Object.entries(PROGRAMS))('%s', (name, program) => {
     expect((await stage.get('/orders', own)).status).toBe(401);
   });
 
-  check('nothing passes while nobody answers', async () => {
+  check('forwards nothing while the gateway does not answer', async () => {
     const before = stage.service.received.length;
     await stage.endGateway();
     for (const target of ['/orders', '/public']) {

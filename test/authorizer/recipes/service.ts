@@ -1,4 +1,4 @@
-/** The service behind a proxy: notes what it gets, and echoes on WebSockets. */
+/** The service behind a proxy: records what it receives, and echoes on WebSockets. */
 
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
@@ -10,7 +10,7 @@ export interface Received {
   readonly body: string;
   /** Values by lower-case name. */
   values(name: string): string[];
-  /** Every header, as it came. */
+  /** Every header, as received. */
   readonly head: string;
 }
 

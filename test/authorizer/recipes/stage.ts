@@ -1,6 +1,6 @@
 /**
- * A recipe of `examples/` with the real program: its configuration as it is in the repository, but for the addresses, in
- * front of a service, and beside a gateway that answers its questions.
+ * A recipe of `examples/` with the real program: its configuration as in the repository, except for addresses, in front
+ * of a service and with a gateway that answers its questions.
  */
 
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -21,9 +21,9 @@ const EXAMPLES = join(import.meta.dirname, '../../../examples');
 export interface Program {
   /** Folder of `examples/`. */
   readonly recipe: string;
-  /** Where the configuration names the port that clients connect to. */
+  /** The setting for the port that clients connect to. */
   readonly listens: readonly [from: string, to: (port: number) => string];
-  /** What else has to be elsewhere on a machine that is not the program's own. */
+  /** Another setting to replace on a machine that the program does not have to itself. */
   readonly places?: readonly [from: string, to: string];
   /** The command, run in a directory with the files of the recipe. */
   readonly command: (directory: string) => readonly [program: string, ...args: string[]];
@@ -134,7 +134,7 @@ export class RecipeStage implements AsyncDisposable {
     return rawRequest(this.port, requestHead(method, target, [HOST, ...length, ...lines]) + body);
   }
 
-  /** Ends the gateway, as if it had failed. */
+  /** Stops the gateway, as if it had failed. */
   async endGateway(): Promise<void> {
     await this.gateway[Symbol.asyncDispose]();
   }

@@ -1,6 +1,6 @@
-// Asks an authorizer as Envoy does, with the types that Envoy's own control planes are written with: a line of JSON on
-// standard input is a CheckRequest, and each answer a line on standard output. Before that, one line with the health of the
-// service, one with the services that reflection names, and one with the methods that it describes.
+// Asks an authorizer as Envoy does, with the types of Envoy's own control planes. Each line on standard input is a
+// CheckRequest in JSON, each answer a line on standard output. First come three lines: the health of the service, the
+// services that reflection lists, and the methods that it describes.
 package main
 
 import (
@@ -52,7 +52,7 @@ func main() {
 	check(lines.Err())
 }
 
-// services names what reflection lists, as JSON.
+// services returns the names of the services that reflection lists, as JSON.
 func services(ctx context.Context, connection *grpc.ClientConn) string {
 	stream, err := grpc_reflection_v1.NewServerReflectionClient(connection).ServerReflectionInfo(ctx)
 	check(err)
@@ -70,7 +70,7 @@ func services(ctx context.Context, connection *grpc.ClientConn) string {
 	return string(text)
 }
 
-// described asks reflection for the file of a symbol and for all that it imports, links them, and names the methods of the symbol.
+// described asks reflection for the file of a symbol and all its imports, links them, and returns the symbol's methods, as JSON.
 func described(ctx context.Context, connection *grpc.ClientConn, symbol string) string {
 	stream, err := grpc_reflection_v1.NewServerReflectionClient(connection).ServerReflectionInfo(ctx)
 	check(err)
