@@ -22,7 +22,7 @@ describe('the strict compact form', () => {
     );
   });
 
-  test('JWT-26: has one spelling: no two tokens have the same bytes', () => {
+  test('JWT-26: is unique: no two spellings decode to the same bytes', () => {
     const character = fc.constantFrom(...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_');
     fc.assert(
       fc.property(token, fc.nat(), character, (written, at, other) => {
@@ -36,7 +36,7 @@ describe('the strict compact form', () => {
     );
   });
 
-  test('JWT-25: has no other character anywhere', () => {
+  test('JWT-25: allows no other character anywhere', () => {
     fc.assert(
       fc.property(token, fc.nat(), fc.string({ unit: 'binary', minLength: 1, maxLength: 1 }), (written, at, other) => {
         fc.pre(!/[A-Za-z0-9_.-]/.test(other));
@@ -46,7 +46,7 @@ describe('the strict compact form', () => {
     );
   });
 
-  test('is nothing that anybody makes up', () => {
+  test('has three parts in any text that is accepted', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), (text) => {
         const decoded = decodeCompact(text);
@@ -55,7 +55,7 @@ describe('the strict compact form', () => {
     );
   });
 
-  test('JWT-39: costs no more than its length, whatever is in it', () => {
+  test('JWT-39: rejects malformed payloads that are deeply nested or full of escapes', () => {
     for (const text of [
       '"'.repeat(5_000),
       '\\"'.repeat(2_500),
@@ -71,7 +71,7 @@ describe('the strict compact form', () => {
 describe('a SPIFFE ID', () => {
   const rules = { trustDomain: 'prod.example' } as IssuerRules;
   const isOf = (sub: unknown) => claimsToBeOf({ header: {}, payload: { sub } }, rules, null);
-  test('of the trust domain begins with it, a slash, and has no empty segment', () => {
+  test('starts with the trust domain and a slash, and has no empty segment', () => {
     const segment = fc.stringMatching(/^[A-Za-z0-9_-][A-Za-z0-9._-]{0,20}$/);
     fc.assert(
       fc.property(fc.array(segment, { minLength: 1, maxLength: 5 }), (path) => {
@@ -83,7 +83,7 @@ describe('a SPIFFE ID', () => {
     );
   });
 
-  test('is never made of what a URL parser would read as another host', () => {
+  test('is never text that a URL parser reads as another host', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 40 }), (rest) => {
         const id = `spiffe://prod.example${rest}`;

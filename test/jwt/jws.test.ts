@@ -44,7 +44,7 @@ describe.each(ALGORITHMS)('RFC 7518 §3: %s', (algorithm) => {
   const [own, other] = KEYS[algorithm];
   const header = segment({ alg: algorithm });
 
-  test('what we sign, jose verifies; what jose signs, we verify', async () => {
+  test('jose verifies our signatures, and we verify those of jose', async () => {
     await fc.assert(
       fc.asyncProperty(fc.dictionary(fc.string(), fc.string()), async (claims) => {
         const input = `${header}.${segment(claims)}`;
@@ -61,7 +61,7 @@ describe.each(ALGORITHMS)('RFC 7518 §3: %s', (algorithm) => {
     );
   });
 
-  test('JWT-22: another message, another key, a changed, shorter, longer or empty signature does not verify', async () => {
+  test('JWT-22: does not verify another message or key, or an altered, cut, extended or empty signature', async () => {
     const input = `${header}.${segment({ sub: 'alice' })}`;
     const signature = await signJws(algorithm, own.sign, input);
     const verifies = (message: string, bytes: Uint8Array, key = own.verify) =>
@@ -89,7 +89,7 @@ describe.each(ALGORITHMS)('RFC 7518 §3: %s', (algorithm) => {
   });
 });
 
-test('JWT-02: none, other spellings and members of Object.prototype are no algorithms', () => {
+test('JWT-02: none, other spellings and members of Object.prototype are not algorithms', () => {
   for (const name of ['none', 'None', 'es256', 'ES256 ', '', 'constructor', '__proto__', 'HS1'])
     expect(isJwsAlgorithm(name)).toBe(false);
   expect(ALGORITHMS.every(isJwsAlgorithm)).toBe(true);

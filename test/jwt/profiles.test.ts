@@ -1,4 +1,4 @@
-/** The kinds of token beside each other: what one profile accepts and another refuses, judged by the one verifier. */
+/** The token profiles side by side: what one accepts and another refuses, judged by the same verifier. */
 
 import { describe, expect, test } from 'vitest';
 import type { TokenProblem } from '../../src/jwt/claims.ts';
@@ -41,7 +41,7 @@ const PROFILES = {
 type Kind = keyof typeof PROFILES;
 const KINDS = Object.keys(PROFILES) as readonly Kind[];
 
-/** A token that every profile accepts, but for what is said here; `undefined` leaves something out. */
+/** A token that every profile accepts, except for the given members; `undefined` omits one. */
 function tokenOf(kind: Kind, claims: object, header: object): string {
   const usual = {
     iss: CLIENT,
@@ -146,7 +146,7 @@ const ROWS: readonly Row[] = [
   ['exp 330 s ahead', { claims: { exp: nowSec + 330 } }, {}],
   ['exp 331 s ahead', { claims: { exp: nowSec + 331 } }, { assertion: 'lifetime' }],
   [
-    'a life of 601 s of which 300 s are left',
+    'a lifetime of 601 s with 300 s left',
     { claims: { iat: nowSec - 301, exp: nowSec + 300 } },
     { service: 'lifetime', cluster: 'lifetime', svid: 'lifetime', access: 'lifetime' },
   ],
@@ -161,7 +161,7 @@ const ROWS: readonly Row[] = [
     { service: 'key', cluster: 'key', svid: 'key', own: 'key', assertion: 'key', access: 'key' },
   ],
   [
-    'JWT-38: kid of no key',
+    'JWT-38: an unknown kid',
     { header: { kid: 'two' } },
     { service: 'key', cluster: 'key', svid: 'key', own: 'key', assertion: 'key', access: 'key' },
   ],
@@ -188,7 +188,7 @@ describe('one token, judged by each profile', () => {
     expect(refused).toEqual(expected);
   });
 
-  test('a wrong signature is refused by every profile, and so is what is not a strict compact JWS', async () => {
+  test('every profile refuses a wrong signature, and a token that is not a strict compact JWS', async () => {
     for (const kind of KINDS) {
       const [header = '', payload = ''] = tokenOf(kind, {}, {}).split('.');
       const forged = `${header}.${payload}.${Buffer.alloc(64, 7).toString('base64url')}`;
@@ -197,7 +197,7 @@ describe('one token, judged by each profile', () => {
     }
   });
 
-  test('what is refused by its claims asks for no key', async () => {
+  test('no key is looked up for a token that is refused for its claims', async () => {
     let asked = 0;
     const counting: KeySet = {
       isFetched: true,
@@ -217,7 +217,7 @@ describe('one token, judged by each profile', () => {
     expect(asked).toBe(0);
   });
 
-  test('azp or client_id has to be an accepted party, and they may not disagree', async () => {
+  test('azp or client_id must be an accepted party, and they must agree', async () => {
     const profile = serviceTokenProfile({ ...policy, authorizedParties: ['web'] });
     const verdict = async (claims: object) => {
       const result = await verify(tokenOf('service', claims, {}), keys, profile, nowSec * 1_000);

@@ -18,7 +18,7 @@ const base64url = (value: bigint) => {
 const sound = ec({ kid: 'sound' });
 const read = (...keys: unknown[]) => readKeySet({ keys }, RULES);
 
-/** A modulus with the mark of the faulty generator; nobody has to know its factors to see it. */
+/** A modulus with the fingerprint of the faulty generator, which shows without knowing its factors. */
 function rocaModulus(): bigint {
   const product = [
     2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97, 101, 103, 107, 109,
@@ -28,7 +28,7 @@ function rocaModulus(): bigint {
 }
 
 describe('a JWK Set', () => {
-  test('of sound keys is read whole, each key for the algorithms of its type', async () => {
+  test('of sound keys is read completely, each key for the algorithms of its type', async () => {
     const okp = await exportJWK((await generateKeyPair('EdDSA', { extractable: true })).publicKey);
     const { keys, refused } = await read(sound, rsa(2_048, { kid: 'rsa' }), { ...okp, kid: 'okp' });
     expect(refused).toEqual([]);
@@ -39,7 +39,7 @@ describe('a JWK Set', () => {
     ]);
   });
 
-  test('JWT-09: a key that names an algorithm is for that one; one that names none is for the pinned ones only', async () => {
+  test('JWT-09: uses a key for the algorithm that it names, or else for the pinned ones only', async () => {
     const { keys } = await read(rsa(2_048, { kid: 'a', alg: 'PS256' }), rsa(2_048, { kid: 'b' }));
     expect(keys.map(({ byAlgorithm }) => [...byAlgorithm.keys()])).toEqual([['PS256'], ['RS256', 'PS256']]);
   });
@@ -50,12 +50,12 @@ describe('a JWK Set', () => {
       () => ({ kty: 'oct', k: Buffer.alloc(32, 1).toString('base64url'), kid: 'x' }),
       /symmetric/,
     ],
-    ['JWT-07: a symmetric key that says it is another', () => ec({ k: 'AAAA', kid: 'x' }), /symmetric/],
+    ['JWT-07: a symmetric key with another type', () => ec({ k: 'AAAA', kid: 'x' }), /symmetric/],
     ['JWT-46: a private key', () => jwkOf(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey), /private/],
     ['JWT-43: RSA with 1024 bits', () => rsa(1_024), /under 2048/],
     ['JWT-43: RSA with 2047 bits', () => rsa(2_047), /under 2048/],
     [
-      'JWT-43: RSA with 512 bits and zeros in front',
+      'JWT-43: RSA with 1024 bits and leading zeros',
       () => {
         const n = Buffer.from(rsa(1_024).n ?? '', 'base64url');
         return rsa(2_048, { n: Buffer.concat([Buffer.alloc(256), n]).toString('base64url') });
@@ -63,7 +63,7 @@ describe('a JWK Set', () => {
       /under 2048/,
     ],
     ['JWT-43: RSA with exponent 1', () => rsa(2_048, { e: 'AQ' }), /exponent/],
-    ['JWT-43: RSA with exponent 1 and zeros in front', () => rsa(2_048, { e: 'AAAB' }), /exponent/],
+    ['JWT-43: RSA with exponent 1 and leading zeros', () => rsa(2_048, { e: 'AAAB' }), /exponent/],
     ['JWT-43: RSA with an even exponent', () => rsa(2_048, { e: 'BA' }), /exponent/],
     ['JWT-43: RSA with a modulus of 32768 bits', () => rsa(2_048, { n: 'w'.repeat(5_462) }), /over 16384/],
     ['JWT-43: RSA of the ROCA generator', () => rsa(2_048, { n: base64url(rocaModulus()) }), /ROCA/],
@@ -77,14 +77,14 @@ describe('a JWK Set', () => {
     ['JWT-10: a kid that is a list', () => ec({ kid: ['k'] }), /kid/],
     ['an entry that is text', () => 'key', /not an object/],
     ['a key without a type', () => ({ kid: 'x' }), /without a type/],
-  ])('leaves out, and says so: %s', async (_title, entry, why) => {
+  ])('skips and reports %s', async (_title, entry, why) => {
     const { keys, refused } = await read(sound, entry());
     expect(keys.map(({ kid }) => kid)).toEqual(['sound']);
     expect(refused).toHaveLength(1);
     expect(refused[0]).toMatch(why);
   });
 
-  test('leaves out keys for something else without a word', async () => {
+  test('skips keys for another use without a report', async () => {
     const { keys, refused } = await read(
       sound,
       ec({ use: 'enc', kid: 'a' }),
@@ -112,13 +112,13 @@ describe('a JWK Set', () => {
     await expect(readKeySet({ keys: Array.from({ length: 101 }, () => null) }, RULES)).rejects.toThrow('more than 100');
   });
 
-  test('does not take part in what a key says of itself: x5c, x5u, oth', async () => {
+  test('ignores what a key says about itself in x5c and x5u', async () => {
     const { keys } = await read({ ...sound, x5u: 'https://evil.example', x5c: ['AAAA'] });
     expect(keys).toHaveLength(1);
   });
 });
 
-test('SPIFFE JWT-SVID §4: of a bundle, only keys with the use jwt-svid and a kid verify tokens', async () => {
+test('SPIFFE JWT-SVID §4: only keys of a bundle with the use jwt-svid and a kid verify tokens', async () => {
   const { keys, refused } = await readKeySet(
     {
       spiffe_sequence: 1,
@@ -135,7 +135,7 @@ test('SPIFFE JWT-SVID §4: of a bundle, only keys with the use jwt-svid and a ki
   expect(refused).toEqual([]);
 });
 
-test('JWT-43: no key that OpenSSL makes has the mark of the ROCA generator', () => {
+test('JWT-43: keys made by OpenSSL do not have the fingerprint of the ROCA generator', () => {
   expect(isRocaModulus(rocaModulus())).toBe(true);
   for (let index = 0; index < 5; index += 1) {
     const { n = '' } = rsa(1_024);

@@ -1,4 +1,4 @@
-/** The outbound side of one gateway as a client of the token endpoint of another: both as they are. */
+/** The outbound side of one gateway as a client of the token endpoint of another, both real. */
 
 import { generateKeyPairSync } from 'node:crypto';
 import { decodeJwt, exportJWK } from 'jose';
@@ -15,7 +15,7 @@ function destination(ingress: TokenStage, more: Record<string, unknown>, kind = 
 const bearer = (token: string) => `Authorization: Bearer ${token}`;
 
 describe('an exchange at the token endpoint of a gateway', () => {
-  test('the destination gets the user, the workload as actor, the session and fewer scopes, no later than the user’s token', async () => {
+  test('keeps user and session, adds the workload as actor, narrows scopes and never extends the lifetime', async () => {
     await using ingress = await TokenStage.start();
     using files = new ReplacedFiles();
     const clientSecretFile = files.put('secret', SECRET);
@@ -36,7 +36,7 @@ describe('an exchange at the token endpoint of a gateway', () => {
     expect(after.exp).toBeLessThanOrEqual(before.exp as number);
   });
 
-  test('RFC 7523: a key of the workload is as good as a secret', async () => {
+  test('RFC 7523: accepts a key of the workload in place of a secret', async () => {
     const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     using files = new ReplacedFiles();
     const jwk = { ...(await exportJWK(publicKey)), kid: 'orders-1', alg: 'ES256', use: 'sig' };
@@ -51,7 +51,7 @@ describe('an exchange at the token endpoint of a gateway', () => {
     }
   });
 
-  test('RFC 7523 §2.2: a service token of the workload is as good as a secret', async () => {
+  test('RFC 7523 §2.2: accepts a service token of the workload in place of a secret', async () => {
     await using ingress = await TokenStage.start();
     using files = new ReplacedFiles();
     const assertion = await ingress.cluster.token({ sub: 'system:serviceaccount:shop:reports' });
@@ -70,7 +70,7 @@ describe('an exchange at the token endpoint of a gateway', () => {
     });
   });
 
-  test('the user’s token, the policy and the workload’s own credential fail in different ways', async () => {
+  test('distinguishes failures of the user’s token, the policy and the workload’s credential', async () => {
     await using ingress = await TokenStage.start();
     using files = new ReplacedFiles();
     const clientSecretFile = files.put('secret', SECRET);
@@ -106,7 +106,7 @@ describe('an exchange at the token endpoint of a gateway', () => {
     expect(stage.orders.requests).toEqual([]);
   });
 
-  test('a session that was ended gets no more tokens', async () => {
+  test('issues no more tokens once the session has ended', async () => {
     await using ingress = await TokenStage.start();
     using files = new ReplacedFiles();
     const clientSecretFile = files.put('secret', SECRET);
@@ -127,7 +127,7 @@ describe('an exchange at the token endpoint of a gateway', () => {
     expect(
       (await ingress.send('POST', '/auth/logout', [cookie, `Origin: https://${HOST.slice(6)}`])).status,
     ).toBeLessThan(400);
-    // Another destination, so another exchange, of the same token.
+    // Another destination needs another exchange of the same token.
     expect(await stage.call('/', bearer(token), 'Host: b.internal')).toMatchObject({
       status: 401,
       reason: 'token_invalid',

@@ -1,4 +1,4 @@
-/** The outbound listener as raw bytes: it is no open proxy, serves no browser, and passes nothing on that reads twice. */
+/** The outbound listener as raw bytes: it is not an open proxy, serves no browser, and forwards nothing ambiguous. */
 
 import { once } from 'node:events';
 import { connect } from 'node:net';
@@ -9,7 +9,7 @@ import { RecordingUpstream } from '../support/recording-upstream.ts';
 import { OutboundStage } from './stage.ts';
 
 let stage: OutboundStage;
-/** Somewhere that is no destination. */
+/** A server that is not a destination. */
 let elsewhere: RecordingUpstream;
 beforeAll(async () => {
   elsewhere = await RecordingUpstream.start();
@@ -28,7 +28,7 @@ afterAll(async () => {
 
 interface Row {
   readonly what: string;
-  /** `{elsewhere}` stands for host and port of a server that is no destination. */
+  /** `{elsewhere}` is replaced by host and port of a server that is not a destination. */
   readonly bytes: string;
   readonly status: number;
   readonly reason: string;
@@ -40,7 +40,7 @@ const head = (requestLine: string, ...lines: readonly string[]) =>
 
 const ROWS: readonly Row[] = [
   {
-    what: 'a host that is no destination',
+    what: 'a host that is not a destination',
     bytes: head('GET /', 'Host: evil.internal'),
     status: 421,
     reason: 'host_not_served',
@@ -52,19 +52,19 @@ const ROWS: readonly Row[] = [
     reason: 'host_not_served',
   },
   {
-    what: 'a host and port of a server that is no destination',
+    what: 'the host and port of a server that is not a destination',
     bytes: head('GET /', 'Host: {elsewhere}'),
     status: 404,
     reason: 'route_not_found',
   },
   {
-    what: 'a path on the loopback that is no destination',
+    what: 'a path on the loopback that is not a destination',
     bytes: head('GET /other', 'Host: 127.0.0.1'),
     status: 404,
     reason: 'route_not_found',
   },
   {
-    what: 'a method that the destination does not take',
+    what: 'a method that the destination does not accept',
     bytes: head('DELETE /orders', 'Host: localhost'),
     status: 405,
     reason: 'method_not_allowed',
@@ -76,7 +76,7 @@ const ROWS: readonly Row[] = [
     reason: 'request_ambiguous',
   },
   {
-    what: 'the same, encoded',
+    what: 'a path that climbs out of its destination, encoded',
     bytes: head('GET /orders/%2e%2e/x', 'Host: localhost'),
     status: 400,
     reason: 'request_ambiguous',
@@ -84,7 +84,7 @@ const ROWS: readonly Row[] = [
   { what: 'no host', bytes: head('GET /'), status: 400, reason: 'request_malformed' },
   { what: 'two hosts', bytes: head('GET /', HOST, 'Host: {elsewhere}'), status: 400, reason: 'request_ambiguous' },
   {
-    what: 'absolute-form to anywhere',
+    what: 'absolute-form to any server',
     bytes: head('GET http://{elsewhere}/', 'Host: {elsewhere}'),
     status: 400,
     reason: 'request_malformed',
@@ -96,7 +96,7 @@ const ROWS: readonly Row[] = [
     reason: 'request_malformed',
   },
   {
-    what: 'absolute-form to anywhere, with the Host of a destination',
+    what: 'absolute-form to any server, with the Host of a destination',
     bytes: head('GET http://{elsewhere}/', HOST),
     status: 400,
     reason: 'request_malformed',
@@ -163,13 +163,13 @@ const ROWS: readonly Row[] = [
     reason: 'browser_forbidden',
   },
   {
-    what: 'a browser: a Sec-Fetch header that is not known yet',
+    what: 'a browser: an unknown Sec-Fetch header',
     bytes: head('GET /', HOST, 'SEC-FETCH-TOMORROW: 1'),
     status: 403,
     reason: 'browser_forbidden',
   },
   {
-    what: 'S8, CSRF-15: a page that has rebound the name of a destination to the loopback, as Chromium sends it',
+    what: 'S8, CSRF-15: a page that has rebound a destination’s name to the loopback, as from Chromium',
     bytes: head(
       'GET /',
       HOST.replace('internal', 'internal:15001'),
@@ -201,31 +201,31 @@ describe('the outbound listener', () => {
     expect(elsewhere.connectionCount).toBe(0);
   });
 
-  test('a workload that uses the fetch of Node, which sends Sec-Fetch-Mode, does not count as a browser', async () => {
+  test('does not treat Node’s fetch, which sends Sec-Fetch-Mode, as a browser', async () => {
     stage.orders.reset();
     expect((await rawRequest(stage.port, head('GET /', HOST, 'sec-fetch-mode: cors'))).status).toBe(200);
   });
 
   test.each([
     ['Python', ['User-Agent: python-requests/2.32.3', 'Accept-Encoding: gzip, deflate', 'Accept-Language: de']],
-    ['a backend that names the program of its user', ['User-Agent: Mozilla/5.0', 'Accept-Language: de']],
+    ['a backend that forwards its user’s User-Agent', ['User-Agent: Mozilla/5.0', 'Accept-Language: de']],
     [
-      'a backend that passes on all that its user sent',
+      'a backend that forwards all headers of its user',
       ['User-Agent: Mozilla/5.0', 'Accept-Language: de', 'Accept-Encoding: gzip, deflate, br, zstd'],
     ],
-  ])('S8: %s is not taken for a browser', async (_who, lines) => {
+  ])('S8: does not treat %s as a browser', async (_who, lines) => {
     stage.orders.reset();
     expect((await rawRequest(stage.port, head('GET /', HOST, ...lines))).status).toBe(200);
   });
 
-  test('a WebSocket from any web page is refused', async () => {
+  test('refuses a WebSocket from a web page', async () => {
     const lines = ['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Version: 13'];
     const key = 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==';
     const answer = await rawRequest(stage.port, head('GET /', HOST, ...lines, key, 'Origin: https://evil.example'));
     expect(answer.status).toBe(403);
   });
 
-  test('SMG-37: what is smuggled behind a request is a request of its own, with no token but its own', async () => {
+  test('SMG-37: treats bytes smuggled behind a request as a separate request with its own token', async () => {
     stage.orders.reset();
     await using connection = await RawConnection.open(stage.port);
     const second = head('GET /second', HOST, 'Authorization: Bearer mallory');
@@ -238,7 +238,7 @@ describe('the outbound listener', () => {
     expect(stage.orders.problems).toEqual([]);
   });
 
-  test('no spelling of a header with identity survives, nor does one that Connection lists', async () => {
+  test('removes every spelling of an identity header, and headers that Connection lists', async () => {
     stage.orders.reset();
     const names = [
       'X-Forwarded-User',
@@ -254,7 +254,7 @@ describe('the outbound listener', () => {
     expect(stage.orders.last.values('authorization')).toHaveLength(1);
   });
 
-  test('the gateway’s own endpoints are not there: their paths are the destination’s', async () => {
+  test('does not serve the gateway’s endpoints: their paths belong to the destination', async () => {
     stage.orders.reset();
     for (const path of ['/auth/login', '/auth/sessions', '/.well-known/jwks.json']) {
       expect((await rawRequest(stage.port, head(`GET ${path}`, HOST))).status).toBe(200);
@@ -262,12 +262,12 @@ describe('the outbound listener', () => {
     expect(stage.orders.requests).toHaveLength(3);
   });
 
-  test('destinations are not there on the public listener', async () => {
+  test('is separate: the public listener serves no destinations', async () => {
     const answer = await rawRequest(stage.gateway.port, head('GET /', HOST));
     expect(answer.status).toBe(421);
   });
 
-  test('answers carry no cookie of the gateway and redirect no one to a login page', async () => {
+  test('sends no cookie of the gateway and no redirect to a login page', async () => {
     const answer = await rawRequest(stage.port, head('GET /nothing', 'Host: localhost', 'Accept: text/html'));
     expect(answer.status).toBe(404);
     expect(answer.headers.has('set-cookie')).toBe(false);
@@ -278,19 +278,16 @@ describe('the outbound listener', () => {
     .flat()
     .find((address) => address?.family === 'IPv4' && !address.internal)?.address;
 
-  test.skipIf(own === undefined)(
-    'a connection from an address that is not the loopback’s is closed unread',
-    async () => {
-      const socket = connect({ port: stage.port, host: '127.0.0.1', localAddress: own as string });
-      socket.write(head('GET /', HOST));
-      let answer = '';
-      socket.on('data', (chunk) => {
-        answer += chunk.toString();
-      });
-      socket.on('error', () => {});
-      await once(socket, 'close');
-      expect(answer).toBe('');
-      expect(await stage.gateway.metrics.text()).toContain('sallyport_connections_refused_total{reason="peer"} 1\n');
-    },
-  );
+  test.skipIf(own === undefined)('closes a connection from an address other than the loopback, unread', async () => {
+    const socket = connect({ port: stage.port, host: '127.0.0.1', localAddress: own as string });
+    socket.write(head('GET /', HOST));
+    let answer = '';
+    socket.on('data', (chunk) => {
+      answer += chunk.toString();
+    });
+    socket.on('error', () => {});
+    await once(socket, 'close');
+    expect(answer).toBe('');
+    expect(await stage.gateway.metrics.text()).toContain('sallyport_connections_refused_total{reason="peer"} 1\n');
+  });
 });

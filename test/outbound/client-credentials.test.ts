@@ -1,4 +1,4 @@
-/** Calls that go out with a token of an authorization server for the workload itself, against one that misbehaves. */
+/** Calls that go out with the workload's own token from an authorization server, also one that misbehaves. */
 
 import { createPublicKey, generateKeyPairSync } from 'node:crypto';
 import { jwtVerify } from 'jose';
@@ -52,7 +52,7 @@ test('S8: a kept token from the future is not sent again after the clock steps b
 });
 
 describe('the request for a token', () => {
-  test('RFC 6749 §4.4.2, §2.3.1: it is a form with the grant, scopes and audience; the secret is in HTTP Basic, encoded', async () => {
+  test('RFC 6749 §4.4.2, §2.3.1: is a form with grant, scopes and audience; the encoded secret is in HTTP Basic', async () => {
     await using stage = await start({ scopes: ['orders:read', 'orders:write'], audience: 'https://orders' });
     expect((await stage.call('/', 'Authorization: Bearer mallory')).status).toBe(200);
     expect(stage.lastToken).toBe('token-1');
@@ -77,7 +77,7 @@ describe('the request for a token', () => {
     ['Ed25519', () => generateKeyPairSync('ed25519').privateKey, 'EdDSA'],
     ['RSA', () => generateKeyPairSync('rsa', { modulusLength: 2_048 }).privateKey, 'RS256'],
   ] as const)(
-    'RFC 7523 §3: with a key of %s it is authenticated by a short assertion of ours, another one each time',
+    'RFC 7523 §3: with a key of %s is authenticated by a new short-lived assertion each time',
     async (_what, make, algorithm) => {
       const key = make();
       const privateKeyFile = files.put('client.pem', key.export({ type: 'pkcs8', format: 'pem' }).toString());
@@ -103,7 +103,7 @@ describe('the request for a token', () => {
     },
   );
 
-  test('RFC 7523 §2.2: an assertion from a file is sent as it is now', async () => {
+  test('RFC 7523 §2.2: sends the current content of an assertion file', async () => {
     const assertionFile = files.put('assertion', `${await foreignToken({ jti: 'one' })}\n`);
     await using stage = await withoutSecret({ assertionFile });
     await stage.call('/');
@@ -118,7 +118,7 @@ describe('the request for a token', () => {
     expect(server.requests[0]?.parameters.get('client_id')).toBe('cart client');
   });
 
-  test('a replaced secret is used for the next fetch, without a reload', async () => {
+  test('uses a replaced secret for the next fetch, without a reload', async () => {
     await using stage = await start();
     await stage.call('/');
     files.put('secret', 'another');
@@ -129,7 +129,7 @@ describe('the request for a token', () => {
   });
 
   test.each([
-    ['a key that is none', { privateKeyFile: 'nonsense' }, 'is not a PEM private key'],
+    ['a file that is not a key', { privateKeyFile: 'nonsense' }, 'is not a PEM private key'],
     [
       'an encrypted key',
       {
@@ -140,7 +140,7 @@ describe('the request for a token', () => {
       'is encrypted',
     ],
     ['an empty secret', { clientSecretFile: '\n' }, 'is empty'],
-    ['an assertion that is no JWT', { assertionFile: 'nonsense' }, 'is not a JWT'],
+    ['an assertion that is not a JWT', { assertionFile: 'nonsense' }, 'is not a JWT'],
     [
       'an RSA key of 1024 bits',
       {
@@ -150,19 +150,19 @@ describe('the request for a token', () => {
       },
       'under 2048 bits',
     ],
-  ])('with %s the gateway does not start', async (_what, credential, why) => {
+  ])('cannot be configured with %s: the gateway does not start', async (_what, credential, why) => {
     const [key, text] = Object.entries(credential)[0]!;
     await expect(withoutSecret({ [key]: files.put('credential', text) })).rejects.toThrow(why);
     expect(server.requests).toEqual([]);
   });
 
-  test('TLS: the server is verified against the configured CA and the name in the URL', async () => {
+  test('verifies the server’s TLS certificate against the configured CA and the URL', async () => {
     const authority = new TestAuthority();
     using certificates = new CertificateFiles();
     const { certificate, key } = authority.issue({ names: ['127.0.0.1'] });
     await using secure = await TestAuthorizationServer.start({ cert: certificate, key });
     const caFile = certificates.text('ca.crt', authority.certificate);
-    const strangerFile = certificates.text('other.crt', new TestAuthority('Somebody else').certificate);
+    const strangerFile = certificates.text('other.crt', new TestAuthority('Another authority').certificate);
     await using good = await start({ tokenUrl: secure.tokenUrl, caFile });
     expect((await good.call('/')).status).toBe(200);
     await using bad = await start({ tokenUrl: secure.tokenUrl, caFile: strangerFile });
@@ -172,7 +172,7 @@ describe('the request for a token', () => {
 });
 
 describe('the token', () => {
-  test('is sent again until three quarters of expires_in, and then fetched once for all who wait', async () => {
+  test('is reused for three quarters of expires_in, then fetched once for all waiting calls', async () => {
     await using stage = await start();
     await stage.call('/');
     clocks.advance(224_000);
@@ -187,7 +187,7 @@ describe('the token', () => {
     );
   });
 
-  test('that is a JWT is not believed to live longer than it says itself', async () => {
+  test('is kept no longer than its own exp if it is a JWT', async () => {
     const compact = await foreignToken({ exp: Math.floor(clocks.wallMs() / 1_000) + 40 });
     server.answer = server.issuing({ access_token: compact, expires_in: 86_400 });
     await using stage = await start();
@@ -200,7 +200,7 @@ describe('the token', () => {
     expect(server.requests).toHaveLength(2);
   });
 
-  test('RFC 6749 §5.1: of which nothing says when it ends is fetched again after less than a minute', async () => {
+  test('RFC 6749 §5.1: is fetched again within a minute if nothing states its lifetime', async () => {
     server.answer = server.issuing({ expires_in: undefined });
     await using stage = await start();
     for (const [afterMs, fetches] of [
@@ -215,16 +215,16 @@ describe('the token', () => {
   });
 });
 
-/** A JWT of 2020, whatever the answer around it says. */
+/** A JWT from 2020, regardless of the expires_in beside it. */
 const EXPIRED = await foreignToken({ exp: 1_600_000_000 });
 
-/** What a server may do instead of giving a token, and what the log says of it. */
+/** What a server may do instead of issuing a token, and what the log says about it. */
 const MISBEHAVIOUR: readonly (readonly [what: string, answer: TokenAnswer, note: string])[] = [
   ['answers 500', refusing('server_error', 500), 'authorization server answers 500'],
   ['answers 401', refusing('invalid_client', 401), 'does not accept the credential of this client (401)'],
   ['refuses the client', refusing('invalid_client'), 'refuses this client (invalid_client)'],
   ['refuses the scope', refusing('invalid_scope'), 'refuses this client (invalid_scope)'],
-  ['says something of its own', refusing('hunter2 hunter2'), 'authorization server answers 400'],
+  ['answers with an unknown error', refusing('hunter2 hunter2'), 'authorization server answers 400'],
   ['is too busy', refusing('slow_down', 429), 'is busy (429)'],
   [
     'redirects',
@@ -274,10 +274,10 @@ const MISBEHAVIOUR: readonly (readonly [what: string, answer: TokenAnswer, note:
 
 describe('an authorization server that', () => {
   test.each(MISBEHAVIOUR)(
-    '%s: the call gets 503 with a clear reason in the log, and nothing goes out',
+    '%s: the call gets 503 with a clear reason in the log, and is not sent',
     async (_what, answer, note) => {
       server.answer = answer;
-      // Only who never answers is waited for in vain.
+      // Only a server that never answers runs into the timeout.
       await using stage = await start({ timeout: note.includes('TimeoutError') ? '200ms' : '30s' });
       const refused = await stage.call('/');
       expect(refused).toMatchObject({ status: 503, reason: 'token_unavailable' });
@@ -291,22 +291,19 @@ describe('an authorization server that', () => {
     },
   );
 
-  test.each(MISBEHAVIOUR.slice(0, 9))(
-    '%s: it is left alone for the cool-down, and asked again after it',
-    async (_what, answer) => {
-      server.answer = answer;
-      await using stage = await start({ coolDown: '10s' });
-      for (let call = 0; call < 5; call += 1) expect((await stage.call('/')).status).toBe(503);
-      expect(server.requests).toHaveLength(1);
-      expect(String(stage.gateway.log.records.at(-1)?.['note'])).toContain('is cooling down after a failure');
-      clocks.advance(10_000);
-      server.answer = server.issuing();
-      expect((await stage.call('/')).status).toBe(200);
-      expect(server.requests).toHaveLength(2);
-    },
-  );
+  test.each(MISBEHAVIOUR.slice(0, 9))('%s is not asked again until the cool-down is over', async (_what, answer) => {
+    server.answer = answer;
+    await using stage = await start({ coolDown: '10s' });
+    for (let call = 0; call < 5; call += 1) expect((await stage.call('/')).status).toBe(503);
+    expect(server.requests).toHaveLength(1);
+    expect(String(stage.gateway.log.records.at(-1)?.['note'])).toContain('is cooling down after a failure');
+    clocks.advance(10_000);
+    server.answer = server.issuing();
+    expect((await stage.call('/')).status).toBe(200);
+    expect(server.requests).toHaveLength(2);
+  });
 
-  test('closes an idle connection when a request is on its way is asked once more, and no more than once', async () => {
+  test('closes an idle connection as a request arrives is asked again, but only once', async () => {
     const issue = server.issuing();
     server.answer = (request, response) => {
       if (server.requests.length === 1) response.socket?.destroy();
@@ -321,7 +318,7 @@ describe('an authorization server that', () => {
     expect(server.requests).toHaveLength(4);
   });
 
-  test('fails when a token is to be fetched anew: the last one is used up first', async () => {
+  test('fails to renew a token: the last one is used until it expires', async () => {
     await using stage = await start();
     await stage.call('/');
     server.answer = refusing('server_error', 500);

@@ -1,4 +1,4 @@
-/** Calls that carry the token of whoever has called the workload: it is exchanged for one for the destination (RFC 8693). */
+/** Calls that carry the token of the workload's caller: it is exchanged for one for the destination (RFC 8693). */
 
 import { decodeJwt } from 'jose';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -31,14 +31,14 @@ const exchange = (more: Record<string, unknown> = {}) => ({
 const start = (more: Record<string, unknown> = {}) =>
   OutboundStage.start({ destinations: [{ audience: 'orders-api', token: { exchange: exchange(more) } }], clocks });
 
-/** A user's token, as the workload has got it. */
+/** A user's token, as the workload received it. */
 const userToken = (sub: string, lifetimeSec = 120) =>
   foreignToken({ sub, aud: 'cart', jti: sub, exp: Math.floor(clocks.wallMs() / 1_000) + lifetimeSec });
 const bearer = (token: string) => `Authorization: Bearer ${token}`;
 const exchangedFor = (token: string) => `for.orders-api.${token.split('.')[2]}`;
 
 describe('the token of a call', () => {
-  test('RFC 8693 §2.1: is exchanged for the audience of the destination, and does not go there itself', async () => {
+  test('RFC 8693 §2.1: is exchanged for the destination’s audience, and is not sent there itself', async () => {
     await using stage = await start({ scopes: ['orders:read'] });
     const token = await userToken('bob');
     expect((await stage.call('/', bearer(token))).status).toBe(200);
@@ -54,7 +54,7 @@ describe('the token of a call', () => {
     expect(stage.gateway.log.text).not.toContain(token);
   });
 
-  test('is exchanged once, for all calls that carry it at the same time', async () => {
+  test('is exchanged once for all simultaneous calls that carry it', async () => {
     await using stage = await start();
     const token = await userToken('bob');
     await Promise.all(Array.from({ length: 20 }, () => stage.call('/', bearer(token))));
@@ -65,7 +65,7 @@ describe('the token of a call', () => {
     );
   });
 
-  test('SES-15: never gets the token of another user who calls at the same time', async () => {
+  test('SES-15: is never mixed up with other users’ tokens in simultaneous calls', async () => {
     await using stage = await start();
     const tokens = await Promise.all(Array.from({ length: 50 }, (_, index) => userToken(`user-${index}`)));
     const calls = Array.from({ length: 500 }, (_, index) => ({ index, token: tokens[(index * 7) % 50] as string }));
@@ -77,7 +77,7 @@ describe('the token of a call', () => {
     }
   });
 
-  test('two destinations get two tokens for it', async () => {
+  test('is exchanged for a separate token for each destination', async () => {
     const destinations = ['orders', 'billing'].map((id) => ({
       id,
       match: { host: `${id}.internal` },
@@ -97,7 +97,7 @@ describe('the token of a call', () => {
     ['the exchanged token', 300, 60, 45_000],
     ['the token of the call', 60, 300, 45_000],
   ])(
-    'is exchanged anew after three quarters of what is left of %s, whichever ends first',
+    'is exchanged again after three quarters of the remaining life of %s, if that ends first',
     async (_what, subjectSec, expiresIn, untilMs) => {
       server.answer = server.exchanging({ expires_in: expiresIn });
       await using stage = await start();
@@ -112,7 +112,7 @@ describe('the token of a call', () => {
     },
   );
 
-  test('that has expired gets 401, without asking and although an exchanged one is still there', async () => {
+  test('gets 401 without an exchange once it has expired, even if an exchanged one is kept', async () => {
     await using stage = await start();
     const token = await userToken('bob', 60);
     await stage.call('/', bearer(token));
@@ -133,14 +133,14 @@ describe('the token of a call', () => {
     ['unauthorized_client', 403, 'exchange_refused'],
     ['invalid_client', 503, 'token_unavailable'],
     ['server_error', 503, 'token_unavailable'],
-  ])('RFC 8693 §2.2.2: that is refused with %s gets %i', async (error, status, reason) => {
+  ])('RFC 8693 §2.2.2: if the exchange is refused with %s, gets %i', async (error, status, reason) => {
     await using stage = await start();
     server.answer = refusing(error);
     expect(await stage.call('/', bearer(await userToken('bob')))).toMatchObject({ status, reason });
     expect(stage.orders.requests).toEqual([]);
   });
 
-  test('that is refused does not affect other callers, and the refusal is not cached', async () => {
+  test('does not affect other callers if it is refused, and the refusal is not cached', async () => {
     await using stage = await start();
     const bob = await userToken('bob');
     for (const answer of [refusing('invalid_grant'), refusing('nonsense'), refusing('server_error', 500)]) {
@@ -152,7 +152,7 @@ describe('the token of a call', () => {
     expect((await stage.call('/', bearer(bob))).status).toBe(200);
   });
 
-  test('a session that was revoked ends it: the next exchange is refused, and the last token is not used up', async () => {
+  test('gets 401 once another exchange is refused, and the last exchanged token is not used up', async () => {
     await using stage = await start();
     const token = await userToken('bob', 120);
     await stage.call('/', bearer(token));
@@ -165,24 +165,21 @@ describe('the token of a call', () => {
   test.each([
     ['session', { kind: 'session', handle: asHandle('a-handle') }],
     ['subject', { kind: 'subject', subject: 'bob', issuer: null, lifetimeMs: null }],
-  ] as const)(
-    'that this gateway knows to be revoked by %s gets 401 at once, and nothing is asked or sent',
-    async (_what, request) => {
-      await using stage = await start();
-      const nowSec = Math.floor(clocks.wallMs() / 1_000);
-      const token = await foreignToken({ sub: 'bob', sid: 'a-handle', iat: nowSec, exp: nowSec + 120 });
-      expect((await stage.call('/', bearer(token))).status).toBe(200);
-      clocks.advance(2_000);
-      const control = new LocalControl(stage.gateway.gateway, stage.gateway.metrics);
-      await control.revokeTokens(request, { requestId: null, client: null });
-      stage.orders.reset();
-      expect(await stage.call('/', bearer(token))).toMatchObject({ status: 401, reason: 'token_invalid' });
-      expect(server.requests).toHaveLength(1);
-      expect(stage.orders.requests).toEqual([]);
-    },
-  );
+  ] as const)('gets 401 at once if revoked here by %s, without an exchange or a call', async (_what, request) => {
+    await using stage = await start();
+    const nowSec = Math.floor(clocks.wallMs() / 1_000);
+    const token = await foreignToken({ sub: 'bob', sid: 'a-handle', iat: nowSec, exp: nowSec + 120 });
+    expect((await stage.call('/', bearer(token))).status).toBe(200);
+    clocks.advance(2_000);
+    const control = new LocalControl(stage.gateway.gateway, stage.gateway.metrics);
+    await control.revokeTokens(request, { requestId: null, client: null });
+    stage.orders.reset();
+    expect(await stage.call('/', bearer(token))).toMatchObject({ status: 401, reason: 'token_invalid' });
+    expect(server.requests).toHaveLength(1);
+    expect(stage.orders.requests).toEqual([]);
+  });
 
-  test('an exchanged token that is known to be revoked is not sent again: another one is asked for', async () => {
+  test('is exchanged again if the exchanged token was revoked', async () => {
     const nowSec = Math.floor(clocks.wallMs() / 1_000);
     const issued = ['one', 'two'].map((jti) => foreignToken({ sub: 'bob', jti, iat: nowSec, exp: nowSec + 120 }));
     server.answer = (_request, response) =>
@@ -199,7 +196,7 @@ describe('the token of a call', () => {
     expect(decodeJwt(stage.lastToken).jti).toBe('two');
   });
 
-  test('an exchanged token that is over already is not sent', async () => {
+  test('gets 503 if the exchanged token has already expired', async () => {
     const over = await foreignToken({ exp: Math.floor(clocks.wallMs() / 1_000) - 1 });
     server.answer = (_request, response) =>
       json(response, 200, { access_token: over, token_type: 'Bearer', expires_in: 300 });
@@ -209,7 +206,7 @@ describe('the token of a call', () => {
   });
 
   test.each(['Basic Ym9iOmhpZGRlbg==', 'Bearer', 'Bearer a b', 'Bearer a,b', 'a.b.c'])(
-    'that is written %j is no bearer token: 401, and nothing is asked',
+    'gets 401 without an exchange if written %j, which is not a bearer token',
     async (authorization) => {
       await using stage = await start({ whenMissing: 'service' });
       const answer = await stage.call('/', `Authorization: ${authorization}`);
@@ -219,7 +216,7 @@ describe('the token of a call', () => {
     },
   );
 
-  test('what is kept is bounded: the ones used longest ago are exchanged again', async () => {
+  test('is exchanged again if it is the least recently used and the cache is full', async () => {
     await using stage = await start({ maxEntries: 2 });
     const [a, b, c] = await Promise.all(['a', 'b', 'c'].map((sub) => userToken(sub)));
     for (const token of [a, b, a, c, a, b]) await stage.call('/', bearer(token as string));
@@ -229,7 +226,7 @@ describe('the token of a call', () => {
 });
 
 describe('a call without a token', () => {
-  test('is refused with 401, and nothing is asked', async () => {
+  test('gets 401 without an exchange', async () => {
     await using stage = await start();
     const answer = await stage.call('/');
     expect(answer).toMatchObject({ status: 401, reason: 'credential_missing' });
@@ -238,7 +235,7 @@ describe('a call without a token', () => {
     expect(stage.orders.requests).toEqual([]);
   });
 
-  test('gets a service token of the workload, where the configuration says so', async () => {
+  test('gets a service token of the workload if configured', async () => {
     await using stage = await start({ whenMissing: 'service', scopes: ['orders:read'] });
     expect((await stage.call('/')).status).toBe(200);
     expect(decodeJwt(stage.lastToken)).toMatchObject({ sub: 'cart', aud: 'orders-api', scope: 'orders:read' });

@@ -1,4 +1,4 @@
-/** The outbound listener over time: reloads, an orderly end, several processes. */
+/** The outbound listener over time: reloads, shutdown, several processes. */
 
 import { once } from 'node:events';
 import { describe, expect, test } from 'vitest';
@@ -39,7 +39,7 @@ async function reload(instance: TestInstance, written: InstanceTestOptions) {
 }
 
 describe('a reload', () => {
-  test('adds and removes destinations for the next call, on connections that are open', async () => {
+  test('adds and removes destinations for the next call on open connections', async () => {
     await using upstream = await RecordingUpstream.start();
     const section = outboundSection([{ token: { service: {} } }]);
     await using instance = await startInstance(options(upstream.origin, section));
@@ -57,7 +57,7 @@ describe('a reload', () => {
     expect((await connection.response()).status).toBe(200);
   });
 
-  test('keeps tokens that were fetched, unless another one is asked for by now', async () => {
+  test('keeps fetched tokens, unless a different one is needed now', async () => {
     await using upstream = await RecordingUpstream.start();
     await using server = await TestAuthorizationServer.start();
     const section = (scopes: string[], more = {}) =>
@@ -79,7 +79,7 @@ describe('a reload', () => {
     expect(server.requests.map(({ parameters }) => parameters.get('scope'))).toEqual(['a', 'b']);
   });
 
-  test('with a credential that is of no use changes nothing', async () => {
+  test('with an unusable credential is rejected and changes nothing', async () => {
     await using upstream = await RecordingUpstream.start();
     await using server = await TestAuthorizationServer.start();
     const good = outboundSection([{ token: { service: {} } }]);
@@ -96,7 +96,7 @@ describe('a reload', () => {
     expect((await rawRequest(portOf(instance), get())).status).toBe(200);
   });
 
-  test('that moves the listener, adds or removes it, says that this needs a restart', async () => {
+  test('that moves or removes the listener reports that this needs a restart', async () => {
     await using upstream = await RecordingUpstream.start();
     const destinations = [{ token: { service: {} } }];
     await using instance = await startInstance(options(upstream.origin, outboundSection(destinations)));
@@ -113,11 +113,11 @@ describe('a reload', () => {
 });
 
 describe('readiness', () => {
-  test('asks about what is behind the gateway, not about what the workload calls', async () => {
+  test('covers upstreams behind the gateway, not those that the workload calls', async () => {
     await using upstream = await RecordingUpstream.start();
-    const nobody = `http://127.0.0.1:${await freePort()}`;
+    const unreachable = `http://127.0.0.1:${await freePort()}`;
     const section = outboundSection([{ token: { service: {} } }]);
-    const upstreams = { app: { endpoints: [upstream.origin] }, orders: { endpoints: [nobody] } };
+    const upstreams = { app: { endpoints: [upstream.origin] }, orders: { endpoints: [unreachable] } };
     await using instance = await startInstance(options(upstream.origin, section, { upstreams }));
     const answer = await instance.admin('/readyz?include=upstream');
     expect(answer.status).toBe(200);
@@ -126,8 +126,8 @@ describe('readiness', () => {
   });
 });
 
-describe('the end', () => {
-  test('the outbound side goes on until the last request from outside is answered, then it is gone', async () => {
+describe('shutdown', () => {
+  test('keeps the outbound side until the last request from outside is answered', async () => {
     await using upstream = await RecordingUpstream.start();
     await using instance = await startInstance(
       options(upstream.origin, outboundSection([{ token: { service: {} } }]), { shutdown: { timeout: '60s' } }),
@@ -142,7 +142,7 @@ describe('the end', () => {
     inside.write(requestHead('GET', '/held', [HOST]));
     await upstream.received(1);
     const end = instance.instance.drain();
-    // Nobody gets in any more. The app is still working on the last request, and calls somebody for it.
+    // No new request gets in. The app still works on the last one, and makes a call for it.
     const isRefused = () =>
       rawRequest(instance.port, requestHead('GET', '/', [HOST])).then(
         () => false,
@@ -158,7 +158,7 @@ describe('the end', () => {
     await expect(rawRequest(portOf(instance), get())).rejects.toThrow();
   });
 
-  test('a call that does not end is cut after shutdown.timeout', async () => {
+  test('cuts a call that does not end after shutdown.timeout', async () => {
     await using upstream = await RecordingUpstream.start();
     upstream.answer = () => {};
     await using instance = await startInstance(
@@ -174,7 +174,7 @@ describe('the end', () => {
 });
 
 describe('the program', () => {
-  test('with two workers serves the one address from both, each with tokens of its own, and counts their calls together', async () => {
+  test('with two workers serves one address from both, each with its own tokens, and counts their calls together', async () => {
     await using redis = await RedisServer.start();
     await using upstream = await RecordingUpstream.start();
     const port = await freePort();
@@ -196,7 +196,7 @@ describe('the program', () => {
     expect(gateway.stdout).toContain(`"outbound":"http://127.0.0.1:${port}"`);
   });
 
-  test('an address that is in use is reported in one line', async () => {
+  test('reports an address in use in one line', async () => {
     await using upstream = await RecordingUpstream.start();
     const taken = Number(new URL(upstream.origin).port);
     const section = outboundSection([{ token: { service: {} } }], { address: `127.0.0.1:${taken}` });

@@ -1,4 +1,4 @@
-/** Calls that go out with a service token of ours, and what all calls have in common. */
+/** Calls that go out with the gateway's own service token, and what all calls have in common. */
 
 import { createLocalJWKSet, decodeJwt, type JSONWebKeySet, jwtVerify } from 'jose';
 import { describe, expect, test } from 'vitest';
@@ -12,7 +12,7 @@ import { OutboundStage } from './stage.ts';
 const SERVICE = { token: { service: {} } };
 
 describe('a service token', () => {
-  test('names the workload, the audience and the scopes, and verifies with the keys that the gateway publishes', async () => {
+  test('names the workload, audience and scopes, and verifies with the published keys', async () => {
     await using stage = await OutboundStage.start({
       destinations: [{ audience: 'orders-api', token: { service: { scopes: ['orders:read', 'orders:write'] } } }],
     });
@@ -29,7 +29,7 @@ describe('a service token', () => {
     expect(jti).toMatch(/.{20}/);
   });
 
-  test('is sent again until three quarters of its life, and then signed anew', async () => {
+  test('is reused for three quarters of its life, then reissued', async () => {
     const clocks = new TestClocks();
     await using stage = await OutboundStage.start({ destinations: [SERVICE], clocks });
     const tokens: string[] = [];
@@ -42,7 +42,7 @@ describe('a service token', () => {
     expect(tokens[2]).not.toBe(tokens[0]);
   });
 
-  test('the audience is the upstream unless the destination says otherwise', async () => {
+  test('has the upstream as audience unless the destination sets another', async () => {
     await using stage = await OutboundStage.start({ destinations: [SERVICE] });
     await stage.call('/');
     expect(decodeJwt(stage.lastToken)).toMatchObject({ aud: 'orders', sub: 'cart' });
@@ -50,7 +50,7 @@ describe('a service token', () => {
 });
 
 describe('a call', () => {
-  test('what the workload sends as Authorization never goes out, nor does any header that only a gateway may write', async () => {
+  test('never sends the workload’s Authorization, or headers that only a gateway may write', async () => {
     await using stage = await OutboundStage.start({
       destinations: [SERVICE],
       config: {
@@ -77,7 +77,7 @@ describe('a call', () => {
     expect(stage.orders.text.toLowerCase()).not.toContain('forwarded');
   });
 
-  test('Host is the one of the endpoint, or the one that was called, as the destination says', async () => {
+  test('has the endpoint’s Host, or the one that was called, as configured', async () => {
     await using stage = await OutboundStage.start({
       destinations: [SERVICE, { ...SERVICE, id: 'kept', match: { host: 'kept.internal' }, hostHeader: 'preserve' }],
     });
@@ -87,7 +87,7 @@ describe('a call', () => {
     expect(stage.orders.last.values('host')).toEqual(['kept.internal:80']);
   });
 
-  test('a destination is found by path under the names of the loopback, and the prefix can be taken off', async () => {
+  test('finds a destination by path on the loopback names, and can strip the prefix', async () => {
     await using stage = await OutboundStage.start({
       destinations: [{ ...SERVICE, match: { path: '/orders' }, rewrite: { stripPrefix: '/orders' } }],
     });
@@ -97,7 +97,7 @@ describe('a call', () => {
     }
   });
 
-  test('a body is streamed there and back', async () => {
+  test('sends its complete body', async () => {
     await using stage = await OutboundStage.start({ destinations: [SERVICE] });
     const body = 'x'.repeat(100_000);
     const head = requestHead('POST', '/', ['Host: orders.internal', `Content-Length: ${body.length}`]);
@@ -105,7 +105,7 @@ describe('a call', () => {
     expect(stage.orders.last.body.toString()).toBe(body);
   });
 
-  test('a WebSocket is opened with the token of its destination, unless the destination allows none', async () => {
+  test('opens a WebSocket with its destination’s token, unless the destination forbids it', async () => {
     await using stage = await OutboundStage.start({
       destinations: [
         { ...SERVICE, match: { host: 'shop.example.com' } },
@@ -127,7 +127,7 @@ describe('a call', () => {
     expect(await counted(stage.gateway.metrics, 'open_websockets')).toBe(1);
   });
 
-  test('a destination that is not there is 502, one that does not answer in time is 504', async () => {
+  test('gets 502 if the destination is unreachable, and 504 if it does not answer in time', async () => {
     await using stage = await OutboundStage.start({
       destinations: [
         { ...SERVICE, upstream: 'app' },
@@ -140,7 +140,7 @@ describe('a call', () => {
     expect(await stage.call('/', 'Host: slow.internal')).toMatchObject({ status: 504, reason: 'upstream_timeout' });
   });
 
-  test('is in the access log and in the metrics under the id of its destination', async () => {
+  test('appears in the access log and metrics under its destination’s id', async () => {
     await using stage = await OutboundStage.start({ destinations: [SERVICE] });
     await stage.call('/x');
     await stage.call('/x');

@@ -1,4 +1,4 @@
-/** Calls that go out with the ServiceAccount token of the Pod, from a file that the kubelet replaces. */
+/** Calls that go out with the Pod's ServiceAccount token, from a file that the kubelet replaces. */
 
 import { describe, expect, test } from 'vitest';
 import { systemClocks } from '../../src/lib/clock.ts';
@@ -12,7 +12,7 @@ const projected = (jti: string, expMs: number) =>
 const destination = (tokenFile: string) => ({ token: { kubernetes: { tokenFile } } });
 
 describe('a projected ServiceAccount token', () => {
-  test('is sent as it is in the file, without the newline at its end', async () => {
+  test('is sent as in the file, without the trailing newline', async () => {
     using files = new ReplacedFiles();
     const token = await projected('one', systemClocks.wallMs() + 600_000);
     await using stage = await OutboundStage.start({ destinations: [destination(files.put('token', `${token}\n`))] });
@@ -20,7 +20,7 @@ describe('a projected ServiceAccount token', () => {
     expect(stage.orders.last.values('authorization')).toEqual([`Bearer ${token}`]);
   });
 
-  test('a replaced file is sent within a second, also one that was replaced many times', async () => {
+  test('is read again within a second after each replacement of the file', async () => {
     using files = new ReplacedFiles();
     const clocks = new TestClocks();
     const put = async (jti: string) => files.put('token', await projected(jti, clocks.wallMs() + 600_000));
@@ -43,7 +43,7 @@ describe('a projected ServiceAccount token', () => {
     }
   });
 
-  test('a file that is gone, empty or half written leaves the last token in use, until it expires; then it is 503', async () => {
+  test('stays in use until it expires if the file is missing, empty or partial; then calls get 503', async () => {
     using files = new ReplacedFiles();
     const clocks = new TestClocks();
     const good = await projected('one', clocks.wallMs() + 600_000);
@@ -66,7 +66,7 @@ describe('a projected ServiceAccount token', () => {
     expect(stage.gateway.log.records.at(-1)).toMatchObject({ note: 'projected token cannot be read', level: 'error' });
   });
 
-  test('a token that has expired is not sent, even if the file still has it', async () => {
+  test('is not sent once it has expired, even if the file still has it', async () => {
     using files = new ReplacedFiles();
     const clocks = new TestClocks();
     const path = files.put('token', await projected('one', clocks.wallMs() + 60_000));
@@ -79,7 +79,7 @@ describe('a projected ServiceAccount token', () => {
     expect((await stage.call('/')).status).toBe(200);
   });
 
-  test('what is no JWT never goes out', async () => {
+  test('is not sent if it is not a JWT', async () => {
     using files = new ReplacedFiles();
     const path = files.put('token', 'hunter2 hunter2\n');
     await using stage = await OutboundStage.start({ destinations: [destination(path)] });

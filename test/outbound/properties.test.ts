@@ -1,4 +1,4 @@
-/** Randomised: whatever a workload or an authorization server says, nothing but a token of the destination goes out. */
+/** Randomised: whatever a workload or an authorization server sends, only the destination's token goes out. */
 
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -10,7 +10,7 @@ import type { ScreenedRequest } from '../../src/sanitize/sanitize.ts';
 import { TestAuthorizationServer } from '../support/issuers/authorization-server.ts';
 import { OutboundStage, ReplacedFiles } from './stage.ts';
 
-/** As far as the credential is concerned. */
+/** A request, reduced to its credential. */
 const request = (headers: readonly string[], authorization: string | null = null): ScreenedRequest =>
   ({ headers, authorization, fields: new HeaderScan() }) as unknown as ScreenedRequest;
 
@@ -19,7 +19,7 @@ describe('the workload', () => {
   const plain = acceptWorkload(false);
   const exchanging = acceptWorkload(true);
 
-  test('does not count as such with a Sec-Fetch header in any position or spelling', () => {
+  test('is refused with a Sec-Fetch header in any position or spelling', () => {
     const spelled = fc
       .tuple(fc.constantFrom('site', 'dest', 'user', 'storage-access', 'later'), fc.infiniteStream(fc.boolean()))
       .map(([name, upper]) => [...`sec-fetch-${name}`].map((c) => (upper.next().value ? c.toUpperCase() : c)).join(''));
@@ -41,7 +41,7 @@ describe('the workload', () => {
     );
   });
 
-  test('has a bearer token to exchange only where it has written exactly one', () => {
+  test('has a token to exchange only if it sends exactly one bearer token', () => {
     fc.assert(
       fc.property(fc.string(), fc.stringMatching(/^[A-Za-z0-9._~+/-]+=*$/), (anything, token) => {
         const found = authenticator.authenticate(request([], `Bearer ${token}`), exchanging);
@@ -55,7 +55,7 @@ describe('the workload', () => {
     );
   });
 
-  test('one call’s token is not another’s', () => {
+  test('never shares a token between calls', () => {
     const first = authenticator.authenticate(request([], 'Bearer a'), exchanging);
     authenticator.authenticate(request([], 'Bearer b'), exchanging);
     expect(first).toMatchObject({ credential: { compact: 'a' } });
@@ -63,7 +63,7 @@ describe('the workload', () => {
   });
 });
 
-describe('an authorization server', () => {
+describe('an authorization server with an arbitrary answer', () => {
   let files: ReplacedFiles;
   let server: TestAuthorizationServer;
   let stage: OutboundStage;
@@ -84,7 +84,7 @@ describe('an authorization server', () => {
     files[Symbol.dispose]();
   });
 
-  test('can answer anything: what goes out is the token of its answer, as one header, or nothing', async () => {
+  test('leads to its token in exactly one header, or to no call', async () => {
     const member = fc.oneof(
       fc.string(),
       fc.stringMatching(/^[A-Za-z0-9._~+/=-]{1,12}$/),

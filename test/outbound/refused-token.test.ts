@@ -1,4 +1,4 @@
-/** A destination that refuses a kept token: its key was replaced, or the token was revoked there before its time. */
+/** A destination that refuses a kept token, because its key was replaced or it was revoked there. */
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { TestClocks } from '../support/clocks.ts';
@@ -46,26 +46,23 @@ const post = (body: string) =>
   );
 
 describe('R9: a kept token that the destination answers with 401', () => {
-  test.each(['GET', 'POST', 'DELETE'])(
-    'is fetched anew once, and a %s without a body is sent again',
-    async (method) => {
-      expect((await stage.call('/')).status).toBe(200);
-      refused.add('token-1');
-      const answer = await rawRequest(
-        stage.port,
-        requestHead(method, '/x', ['Host: orders.internal', 'Content-Length: 0']),
-      );
-      expect([answer.status, tokens(), server.requests.length]).toEqual([200, ['token-1', 'token-1', 'token-2'], 2]);
-      expect((await stage.call('/')).status).toBe(200);
-      expect(stage.lastToken).toBe('token-2');
-      expect(stage.orders.problems).toEqual([]);
-      expect(await stage.gateway.metrics.text()).toContain(
-        'sallyport_upstream_retries_total{upstream="orders",reason="token_refused"} 1\n',
-      );
-    },
-  );
+  test.each(['GET', 'POST', 'DELETE'])('is replaced once, and a %s without a body is sent again', async (method) => {
+    expect((await stage.call('/')).status).toBe(200);
+    refused.add('token-1');
+    const answer = await rawRequest(
+      stage.port,
+      requestHead(method, '/x', ['Host: orders.internal', 'Content-Length: 0']),
+    );
+    expect([answer.status, tokens(), server.requests.length]).toEqual([200, ['token-1', 'token-1', 'token-2'], 2]);
+    expect((await stage.call('/')).status).toBe(200);
+    expect(stage.lastToken).toBe('token-2');
+    expect(stage.orders.problems).toEqual([]);
+    expect(await stage.gateway.metrics.text()).toContain(
+      'sallyport_upstream_retries_total{upstream="orders",reason="token_refused"} 1\n',
+    );
+  });
 
-  test('leaves a request with a body to the workload, and the next call has another token', async () => {
+  test('is not retried for a request with a body, but the next call has another token', async () => {
     await stage.call('/');
     refused.add('token-1');
     expect((await post('order')).status).toBe(401);
@@ -73,7 +70,7 @@ describe('R9: a kept token that the destination answers with 401', () => {
     expect(tokens()).toEqual(['token-1', 'token-1', 'token-2']);
   });
 
-  test('is not fetched for every call from a destination that refuses every token', async () => {
+  test('is not replaced at every call to a destination that refuses all tokens', async () => {
     await stage.call('/');
     refused.add('all');
     for (let call = 0; call < 5; call += 1) expect((await stage.call('/')).status).toBe(401);
@@ -83,7 +80,7 @@ describe('R9: a kept token that the destination answers with 401', () => {
     expect([server.requests.length, stage.orders.requests.length]).toEqual([3, 9]);
   });
 
-  test('is shared: calls at the same time fetch one other token together', async () => {
+  test('is replaced by one token for all simultaneous calls', async () => {
     await stage.call('/');
     refused.add('token-1');
     const answers = await Promise.all(Array.from({ length: 8 }, () => stage.call('/')));
@@ -91,7 +88,7 @@ describe('R9: a kept token that the destination answers with 401', () => {
     expect(server.requests).toHaveLength(2);
   });
 
-  test('that cannot be fetched anew is 503, not 401: the workload’s call is not what is wrong', async () => {
+  test('gets 503, not 401, if it cannot be replaced: the workload’s call is not at fault', async () => {
     await stage.call('/');
     refused.add('token-1');
     server.answer = refusing('server_error', 500);
@@ -99,7 +96,7 @@ describe('R9: a kept token that the destination answers with 401', () => {
     expect([answer.status, answer.reason]).toEqual([503, 'token_unavailable']);
   });
 
-  test('is signed anew where it is our own', async () => {
+  test('is reissued when the gateway signed it', async () => {
     const lines = ['Host: own.internal'];
     await stage.call('/', ...lines);
     const first = stage.lastToken;

@@ -1,6 +1,6 @@
 /**
- * The outbound side with everything around it that is real: a gateway, destinations that record every byte, an
- * authorization server, files that are replaced, and the workload as a client of bare TCP.
+ * The outbound side with real surroundings: a gateway, destinations that record every byte, an authorization server,
+ * files that are replaced, and the workload as a raw TCP client.
  */
 
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -18,7 +18,7 @@ export interface OutboundOptions {
   readonly destinations: readonly Written[];
   readonly config?: Written;
   readonly clocks?: Clocks;
-  /** Instead of `app` and `orders`, both of which are the destination. */
+  /** In place of `app` and `orders`, both of which are the destination. */
   readonly upstreams?: (orders: string) => Written;
 }
 
@@ -62,7 +62,7 @@ export class OutboundStage implements AsyncDisposable {
     return Object.assign(answer, { reason: reasonOf(answer) });
   }
 
-  /** The bearer token that the destination has got last. */
+  /** The bearer token that the destination received last. */
   get lastToken(): string {
     return (this.orders.last.values('authorization')[0] ?? '').replace(/^Bearer /, '');
   }
@@ -91,11 +91,11 @@ function reasonOf({ headers, body }: RawResponse): string | null {
   return String((JSON.parse(body.toString()) as Record<string, unknown>)['reason']);
 }
 
-/** A directory of files that are replaced as the kubelet does it: another file takes the name at once. */
+/** A directory of files that are replaced as by the kubelet: another file takes over the name atomically. */
 export class ReplacedFiles implements Disposable {
   readonly directory: string = mkdtempSync(join(tmpdir(), 'sallyport-outbound-'));
 
-  /** Writes or replaces a file, and says where it is. */
+  /** Writes or replaces a file and returns its path. */
   put(name: string, text: string): string {
     const path = join(this.directory, name);
     writeFileSync(`${path}.new`, text, { mode: 0o600 });
@@ -112,7 +112,7 @@ export class ReplacedFiles implements Disposable {
   }
 }
 
-/** A JWT as somebody else would give it out; what signs it does not matter here. */
+/** A JWT as another issuer would issue it; the key does not matter here. */
 export function foreignToken(claims: Readonly<Record<string, unknown>>): Promise<string> {
   return new SignJWT({ ...claims }).setProtectedHeader({ alg: 'HS256' }).sign(Buffer.alloc(32, 1));
 }

@@ -1,6 +1,6 @@
 /**
- * S6: a path exception opens nothing. Whatever an upstream makes of `;` and `%2F`, it is asked for nothing that the same
- * principal could not have asked it for in plain words.
+ * S6: a path exception grants nothing. However an upstream reads `;` and `%2F`, it gets no request that the same
+ * principal could not have made with a plain path.
  */
 
 import fc from 'fast-check';
@@ -38,7 +38,7 @@ const tableOf = (...routes: readonly Written[]) =>
 
 const isReserved = (path: string) => path === '/auth' || path.startsWith('/auth/');
 
-/** What decides about a target, as the pipeline asks. */
+/** The route that decides about a target, as in the pipeline. */
 function decide(table: RouteTable<Route>, written: string, method = 'GET'): RouteEntry<Route> | Denial {
   const target = canonicalPath(written);
   if (target instanceof Denial) return target;
@@ -55,7 +55,7 @@ const decided = (table: RouteTable<Route>, written: string, method?: string) => 
 
 const ADMIN: Partial<Written> = { allow: { roles: ['admin'] } };
 
-describe('what the upstream may read decides', () => {
+describe('path exceptions', () => {
   const table = tableOf(
     route('site', '/', { credential: 'none' }),
     route('api', '/api'),
@@ -65,7 +65,7 @@ describe('what the upstream may read decides', () => {
   );
 
   test.for([
-    // The upstream would read /api/admin, and "api" asks for no role.
+    // The upstream would read /api/admin, and "api" requires no role.
     ['/api%2Fadmin', 'admin'],
     ['/api%2fadmin/x', 'admin'],
     ['/api/admin%2Fx', 'admin'],
@@ -76,16 +76,16 @@ describe('what the upstream may read decides', () => {
     ['/api/admin%3Bx;y', 'admin'],
     ['/api;v=1%2Fadmin', 'admin'],
     ['/api/admin/a%2Fb;c=d/e', 'admin'],
-    // Stricter than the public route that matches it as it is written.
+    // Stricter than the public route that matches the written path.
     ['/account;jsessionid=1', 'account'],
     ['/account;jsessionid=1/orders', 'account'],
-    // One route in every reading.
+    // The same route in every reading.
     ['/api/orders;v=1', 'api'],
     ['/api/projects/group%2Fname', 'api'],
     ['/a%2Fb;c', 'site'],
     // Another route in one reading, with the same rules.
     ['/api/exact%2F', 'api'],
-  ] as const)('S6: %s has the rules of %s', ([path, id]) => {
+  ] as const)('S6: %s is decided by the rules of %s', ([path, id]) => {
     expect(decided(table, path)).toBe(id);
   });
 
@@ -102,23 +102,23 @@ describe('what the upstream may read decides', () => {
     '/api\\admin',
     '/x%2F%2Fapi',
     '/;x/api',
-  ])('S6: %s is refused: an endpoint of ours, or no path at all', (path) => {
+  ])('S6: %s is refused, as an endpoint of the gateway or an invalid path', (path) => {
     expect(decided(table, path)).toBe('request_ambiguous');
   });
 
-  test('S6: a double encoding is never decoded, and is judged as it is', () => {
+  test('S6: a double encoding is judged as written, never decoded', () => {
     expect(decided(table, '/api%252Fadmin')).toBe('site');
     expect(decided(table, '/api%253Bx/admin')).toBe('site');
   });
 
-  test('S6: a path is refused where its readings have no strictest route', () => {
+  test('S6: a path is refused if no route of its readings is the strictest', () => {
     const support = route('support', '/support', { allow: { roles: ['support'] } });
     const both = tableOf(route('site', '/', ADMIN), support);
     expect(decided(both, '/support;x')).toBe('request_ambiguous');
     expect(decided(both, '/support/x;y')).toBe('support');
   });
 
-  test('S6: a route that requires a stronger login decides, and two that require another one decide together', () => {
+  test('S6: a route that requires a stronger login decides; a path is refused if two require different ones', () => {
     const gold = { require: { acr: ['gold'] } };
     const one = tableOf(route('site', '/'), route('payouts', '/payouts', gold));
     expect(decided(one, '/x%2F..;/payouts;y')).toBe('request_ambiguous');
@@ -127,7 +127,7 @@ describe('what the upstream may read decides', () => {
     expect(decided(other, '/payouts;x')).toBe('request_ambiguous');
   });
 
-  test('S6: a path is refused where one reading of it has no route, or a route without the method', () => {
+  test('S6: a path is refused if one of its readings has no route, or no route for the method', () => {
     const items = tableOf(
       route('item', '/', { match: { exactPath: '/items/:id' } }),
       route('post', '/', { match: { path: '/items/:id/post', methods: ['POST'] } }),
@@ -137,7 +137,7 @@ describe('what the upstream may read decides', () => {
     expect(decided(items, '/items/a;b')).toBe('item');
   });
 
-  test('S6: a rewrite must not take from what is read what it takes from what is written', () => {
+  test('S6: a path is refused if its rewrite would differ between readings', () => {
     const files = tableOf(
       route('files', '/', { match: { path: '/files/:name' }, rewrite: { path: '/internal/:name' } }),
       route('stripped', '/', { match: { path: '/app' }, rewrite: { stripPrefix: '/app' } }),
@@ -165,7 +165,7 @@ describe('what the upstream may read decides', () => {
     expect(decided(table, '/account;x')).toBe('request_ambiguous');
   });
 
-  test('S6: no destination of the workload is stricter than another: each has a token of its own', () => {
+  test('S6: no destination of the workload is stricter than another, since each has its own token', () => {
     const destination = (id: string, path: string) => ({
       id,
       match: { path: [path] },
@@ -184,7 +184,7 @@ describe('what the upstream may read decides', () => {
     expect(decidedThere('/a/b;x')).toMatchObject({ route: { id: 'a' } });
   });
 
-  test('PTH-05, PTH-09: an exception counts only if the deciding route has it, and the one that is written', () => {
+  test('PTH-05, PTH-09: an exception applies only if the written and the deciding route both have it', () => {
     const none = { pathExceptions: [] };
     expect(decided(tableOf(route('site', '/', none), route('account', '/account')), '/account;x')).toBe(
       'request_ambiguous',
@@ -195,9 +195,9 @@ describe('what the upstream may read decides', () => {
   });
 });
 
-/** What programs make of a path: each in its own way, none of it ours. */
+/** How programs read a path, each in its own way. */
 const UPSTREAMS: Readonly<Record<string, (sent: string) => string>> = {
-  'takes it as it is': (sent) => sent,
+  'reads it as sent': (sent) => sent,
   'decodes slashes': (sent) => sent.replace(/%2f/gi, '/'),
   'a servlet container that rejects %2F': (sent) => segmentwise(sent, (segment) => segment.split(';')[0] ?? ''),
   'a servlet container that decodes %2F': (sent) =>
@@ -214,11 +214,11 @@ const UPSTREAMS: Readonly<Record<string, (sent: string) => string>> = {
 };
 const segmentwise = (path: string, change: (segment: string) => string) => path.split('/').map(change).join('/');
 
-/** Who asks, as far as the routes of the property tell people apart. */
+/** The kinds of principal that the routes of the property distinguish. */
 const PRINCIPALS = ['nobody', 'user', 'support', 'admin', 'service'] as const;
 type Who = (typeof PRINCIPALS)[number];
 
-/** Whether a route lets somebody in, in plain words. */
+/** Whether a route admits a principal, by a plain implementation. */
 function admits({ credential, allow: rule }: Route, who: Who): boolean {
   const role = (rule as { roles?: readonly string[] } | null)?.roles?.[0];
   if (credential.kind === 'public') return true;
@@ -227,7 +227,7 @@ function admits({ credential, allow: rule }: Route, who: Who): boolean {
   return role === undefined || role === who;
 }
 
-describe('against programs that read paths in other ways', () => {
+describe('path exceptions, with upstreams that read paths in other ways', () => {
   const CREDENTIALS = [
     'none',
     'none',
@@ -297,7 +297,7 @@ describe('against programs that read paths in other ways', () => {
     },
   );
 
-  test('S6: whatever an upstream reads is open, on that upstream, to every allowed client', () => {
+  test('S6: every path that an upstream reads is open, at that upstream, to every permitted client', () => {
     let [compared, upgraded] = [0, 0];
     fc.assert(
       fc.property(routes, paths, (made, asked) => {
@@ -312,7 +312,7 @@ describe('against programs that read paths in other ways', () => {
           const sent = sendOf(entry, target.spelling);
           for (const [name, reads] of Object.entries(UPSTREAMS)) {
             const plain = canonicalPath(reads(target.spelling));
-            // What is decoded by this reading only is %2F and %3B; the rest of the path is spelled alike.
+            // This reading decodes only %2F and %3B; the rest of the path has the same spelling.
             if (plain instanceof Denial) expect.unreachable(`${name} reads ${written} as no path`);
             const asPlain = table.match(HOST, plain.path, 'GET');
             if (asPlain instanceof Denial) expect.unreachable(`${name}: ${plain.path} has no route`);
@@ -320,19 +320,19 @@ describe('against programs that read paths in other ways', () => {
             const who = PRINCIPALS.filter((one) => admits(entry.route, one) && !admits(asPlain.route, one));
             expect({ name, written, reads: plain.path, who }).toEqual({ name, written, reads: plain.path, who: [] });
             expect(entry.route.upstream).toBe(asPlain.route.upstream);
-            // And it reads, of what it is sent, the path that the plain request would have sent it.
+            // From the path that it is sent, it reads the same as it would get from the plain request.
             expect(canonicalOf(reads(sent))).toBe(canonicalOf(sendOf(asPlain, plain.spelling)));
           }
         }
       }),
       { numRuns: 2_000 },
     );
-    // Neither is the property empty, nor the choice of the stricter route.
+    // Neither the property nor the choice of the stricter route is vacuous.
     expect(compared).toBeGreaterThan(1_000);
     expect(upgraded).toBeGreaterThan(0);
   }, 60_000);
 
-  test('a long path is matched in all its readings in linear time', () => {
+  test('a long path is matched in all readings in linear time', () => {
     const table = tableOf(route('site', '/'));
     const cost = (length: number) =>
       cpuMs(() => expect(decided(table, `/${'a;b%2Fc%3Bd/'.repeat(length)}`)).toBe('site'));

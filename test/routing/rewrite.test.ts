@@ -6,7 +6,7 @@ import { compileRewrite } from '../../src/routing/rewrite.ts';
 import { RouteTable } from '../../src/routing/table.ts';
 import { canonicalPath } from '../../src/sanitize/path.ts';
 
-/** Canonical paths, with what is dangerous when somebody cuts or pastes them. */
+/** Canonical paths, with segments that are dangerous when a path is cut or joined. */
 const canonicalPaths = () =>
   fc
     .array(
@@ -36,7 +36,7 @@ describe('rewrite', () => {
     [{ addPrefix: '/v2' }, '/', '/v2/'],
     [{ addPrefix: '/' }, '/x', '/x'],
     [{ stripPrefix: '/api', addPrefix: '/v2' }, '/api/x', '/v2/x'],
-  ] as const)('PTH-22: %j makes %s into %s', ([config, path, rewritten]) => {
+  ] as const)('PTH-22: %j turns %s into %s', ([config, path, rewritten]) => {
     expect(rewrite(config as never, path)).toBe(rewritten);
   });
 
@@ -47,11 +47,11 @@ describe('rewrite', () => {
     ['/t', '/x/*', '/t/a/b/', '/x/a/b/'],
     ['/t', '/x/*', '/t', '/x/'],
     ['/t/:a/:b', '/:b/:a', '/t/1/2', '/2/1'],
-  ] as const)('PTH-22: a route %s with path %s makes %s into %s', ([pattern, path, from, to]) => {
+  ] as const)('PTH-22: a route %s with path %s turns %s into %s', ([pattern, path, from, to]) => {
     expect(rewrite({ path } as never, from, pattern)).toBe(to);
   });
 
-  test('PTH-22: whatever is rewritten is canonical again, or refused', () => {
+  test('PTH-22: every result is canonical, or refused', () => {
     const configs = fc.constantFrom(
       { stripPrefix: '/api' },
       { addPrefix: '/v2' },
@@ -75,7 +75,7 @@ describe('rewrite', () => {
             },
           ]);
           const strips = 'stripPrefix' in config;
-          // What the configuration promises: the pattern matches, and a prefix that is stripped is there.
+          // The configuration ensures that the pattern matches and that a stripped prefix is present.
           fc.pre(!(table.match('h', path, 'GET') instanceof Denial) && (!strips || /^\/api(?:\/|$)/.test(path)));
           fc.pre(!('path' in config && config.path.includes(':p')) || pattern.includes(':p'));
           const rewritten = compileRewrite(config as never)?.(path, parsePattern('h', pattern, false));
@@ -96,7 +96,7 @@ describe('rewrite', () => {
   });
 });
 
-test('what a pattern has captured, put back into it, is the path', () => {
+test('the captures of a pattern, put back into it, give the path', () => {
   const segments = fc.array(fc.constantFrom('a', 'b', ':p', ':q'), { maxLength: 4 });
   fc.assert(
     fc.property(segments, fc.array(fc.constantFrom('x', 'y%2Fz', 'a;b'), { maxLength: 3 }), (pattern, below) => {

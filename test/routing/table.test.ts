@@ -33,7 +33,7 @@ const matched = (table: RouteTable<TestRoute>, host: string, path: string, metho
   return found instanceof Denial ? found.reason : found.route.id;
 };
 
-describe('the most specific pattern wins, whatever the order', () => {
+describe('the most specific pattern wins, regardless of the order', () => {
   const table = new RouteTable(
     [
       entry('*', '/'),
@@ -69,11 +69,11 @@ describe('the most specific pattern wins, whatever the order', () => {
     ['fr.eu.example.com', '/', '*.eu.example.com/'],
     ['example.com', '/', '*/'],
     ['evilexample.com', '/', '*/'],
-  ] as const)('%s %s is the business of %s', ([host, path, id]) => {
+  ] as const)('%s %s matches %s', ([host, path, id]) => {
     expect(matched(table, host, path)).toBe(id);
   });
 
-  test('"*" takes one segment or more, a prefix none or more', () => {
+  test('"*" matches one or more segments, a prefix none or more', () => {
     const rest = new RouteTable([entry('h', '/files/*')]);
     expect(['/files', '/files/', '/files/a', '/files/a/b', '/filesa'].map((path) => matched(rest, 'h', path))).toEqual([
       'route_not_found',
@@ -84,7 +84,7 @@ describe('the most specific pattern wins, whatever the order', () => {
     ]);
   });
 
-  test('a parameter takes one whole segment, never none', () => {
+  test('a parameter matches exactly one whole segment', () => {
     const one = new RouteTable([entry('h', '/a/:x', true)]);
     expect(['/a', '/a/', '/a/b', '/a/b/', '/a/b/c'].map((path) => matched(one, 'h', path))).toEqual([
       'route_not_found',
@@ -107,12 +107,12 @@ describe('methods', () => {
     entry('*', '/'),
   ]);
 
-  test('a route with methods of its own is tried before one that takes any', () => {
+  test('a route with its own methods is tried before one that accepts any', () => {
     expect(matched(table, 'h', '/orders', 'POST')).toBe('h/ordersPOST');
     expect(matched(table, 'h', '/orders', 'PUT')).toBe('h/orders');
   });
 
-  test('a method that the most specific pattern does not accept is 405: no weaker route takes over', () => {
+  test('a method that the most specific pattern does not accept gets 405, not a weaker route', () => {
     expect(matched(table, 'h', '/orders/7', 'GET')).toBe('h/orders/:idGET');
     const refused = { reason: 'method_not_allowed', headers: ['Allow', 'GET'] };
     expect(table.match('h', '/orders/7', 'PUT')).toMatchObject(refused);
@@ -120,7 +120,7 @@ describe('methods', () => {
     expect(table.match('h', '/carts', 'GET')).toMatchObject({ ...refused, headers: ['Allow', 'PUT'] });
   });
 
-  test('a route can leave other methods to the next best one; Allow names the methods of all that were asked', () => {
+  test('a route can leave other methods to the next best one; Allow lists the methods of all routes tried', () => {
     expect(matched(table, 'h', '/orders/all', 'GET')).toBe('h/orders/allGET');
     expect(table.match('h', '/orders/all', 'PUT')).toMatchObject({ headers: ['Allow', 'GET'] });
     const open = new RouteTable([
@@ -136,7 +136,7 @@ describe('methods', () => {
     expect(open.match('h', '/a', 'DELETE')).toMatchObject({ headers: ['Allow', 'GET, POST, PUT'] });
   });
 
-  test('a path that nothing matches is 404, a host that nothing matches is 421', () => {
+  test('an unmatched path gets 404, an unmatched host 421', () => {
     const one = new RouteTable([entry('h', '/orders')]);
     expect(matched(one, 'h', '/other', 'POST')).toBe('route_not_found');
     expect(matched(one, 'other', '/orders')).toBe('host_not_served');
@@ -144,8 +144,8 @@ describe('methods', () => {
 });
 
 /**
- * The same said plainly: of all patterns that match, by trying each of them, the one whose segments say most, the
- * earlier segments first.
+ * The plain algorithm: tries every pattern, and picks the match with the most specific segments, comparing earlier
+ * segments first.
  */
 function naiveMatch(entries: readonly RouteEntry<TestRoute>[], host: string, path: string, method: string): string {
   const parts = path.split('/').filter((part) => part !== '');
@@ -187,7 +187,7 @@ function naiveMatch(entries: readonly RouteEntry<TestRoute>[], host: string, pat
   return candidates.length > 0 ? '404' : '421';
 }
 
-describe('against a naive matcher', () => {
+describe('the table, compared with a naive matcher', () => {
   const hosts = ['h.x.com', '*.x.com', '*.com', '*', 'y.com'];
   const segment = fc.constantFrom('a', 'b', 'c', ':p');
   const path = fc
@@ -204,7 +204,7 @@ describe('against a naive matcher', () => {
       }),
       { maxLength: 12 },
     )
-    // Twins, which the configuration refuses: neither of two is more specific.
+    // Removes twins, which the configuration refuses: neither is more specific.
     .map((list) => [
       ...new Map(
         list.map((made) => [
@@ -226,7 +226,7 @@ describe('against a naive matcher', () => {
     { minLength: 10, maxLength: 30 },
   );
 
-  test('the table finds what trying every pattern finds: route, 404, 405 with Allow, or 421', () => {
+  test('finds the same route, 404, 405 with Allow, or 421', () => {
     fc.assert(
       fc.property(entries, requests, (made, asked) => {
         const table = new RouteTable(made);
@@ -246,7 +246,7 @@ describe('against a naive matcher', () => {
     );
   });
 
-  test('the order in the file makes no difference', () => {
+  test('does not depend on the order in the file', () => {
     fc.assert(
       fc.property(entries, requests, fc.infiniteStream(fc.nat()), (made, asked, randoms) => {
         const shuffled = made
@@ -263,7 +263,7 @@ describe('against a naive matcher', () => {
     );
   });
 
-  test('the first entry of the list that matches is the one that is found, unless the method is refused', () => {
+  test('finds the first matching entry of its list, unless the method is refused', () => {
     fc.assert(
       fc.property(entries, requests, (made, asked) => {
         const table = new RouteTable(made);
@@ -286,6 +286,6 @@ test.for([
   ['*.x.com', '/a/:b', false, '*.x.com/a/:b/…'],
   ['*', '/a/:b', true, '*/a/:b'],
   ['*', '/a/*', false, '*/a/*'],
-] as const)('%s%s is shown as written', ([host, path, isExact, shown]) => {
+] as const)('the pattern %s%s is shown as written', ([host, path, isExact, shown]) => {
   expect(formatPattern(parsePattern(host, path, isExact))).toBe(shown);
 });

@@ -34,18 +34,18 @@ describe('signing keys in a directory', () => {
     return openSigningKeys(config, found, 120_000, clocks.wallMs);
   };
 
-  test('a directory without an active key does not start, and the message says which command makes one', async () => {
+  test('without an active key the gateway does not start, and names the command that makes one', async () => {
     await expect(open()).rejects.toThrow(/no active ES256 key: run `sallyport keys generate --directory/);
   });
 
-  test('R11: several that start at once on an empty directory with rotateEvery all start, with the same key', async () => {
+  test('R11: replicas that start at once on an empty directory with rotateEvery share one key', async () => {
     const opened = await Promise.all(Array.from({ length: 4 }, () => open({ rotateEvery: '30d' })));
     const kids = opened.map(({ keyring }) => keyring.active().kid);
     expect(new Set(kids).size).toBe(1);
     expect(await readKeyDirectory(directory, 'ES256')).toHaveLength(1);
   });
 
-  test('R11: one that starts while another replica makes the first key waits for it', async () => {
+  test('R11: a replica waits while another one makes the first key', async () => {
     let opening: Promise<unknown> = Promise.resolve();
     await withRotationLock(directory, clocks.wallMs(), async () => {
       opening = open({ rotateEvery: '30d' });
@@ -55,7 +55,7 @@ describe('signing keys in a directory', () => {
     expect(await readKeyDirectory(directory, 'ES256')).toHaveLength(1);
   });
 
-  test('a key that is still there when the directory is read again verifies with the same object', async () => {
+  test('a key that remains when the directory is read again keeps its object', async () => {
     await addKey(directory, 'ES256', 0, 0);
     const keys = await open();
     const [before] = keys.keyring.verifying();
@@ -64,7 +64,7 @@ describe('signing keys in a directory', () => {
     expect(keys.keyring.verifying()[0]).toBe(before);
   });
 
-  test('a key that another replica removes while the directory is read is no mistake', async () => {
+  test('a key that another replica removes during a read is not an error', async () => {
     const [kept, spent] = [await addKey(directory, 'ES256', 0, 0), await addKey(directory, 'ES256', 0, 1)];
     const reading = readKeyDirectory(directory, 'ES256');
     await rm(join(directory, `${spent}.key.json`));
@@ -82,7 +82,7 @@ describe('signing keys in a directory', () => {
     expect((await stat(join(directory, name))).mode & 0o777).toBe(0o600);
   });
 
-  test('the next key is published before it signs, becomes active on time, and the old one stays until its tokens are dead', async () => {
+  test('the next key is published before it signs, and the old one stays until its tokens expire', async () => {
     const keys = await open({ rotateEvery: '30d' });
     const first = keys.keyring.active().kid;
 
@@ -103,7 +103,7 @@ describe('signing keys in a directory', () => {
     expect(await readdir(directory)).toEqual([`${second}.key.json`]);
   });
 
-  test('replicas that share a directory and rotate at the same moment make one key, and agree on who signs', async () => {
+  test('replicas that rotate in a shared directory at once make one key and agree on it', async () => {
     const [a, b] = [await open({ rotateEvery: '30d' }), await open({ rotateEvery: '30d' })];
     clocks.advance(30 * DAY_MS - 15 * 60_000);
     await Promise.all([a.refresh(), b.refresh()]);
@@ -113,7 +113,7 @@ describe('signing keys in a directory', () => {
     expect(a.keyring.active().kid).toBe(b.keyring.active().kid);
   });
 
-  test('a lock that a dead process left behind does not stop rotation for ever', async () => {
+  test('a lock left behind by a dead process does not stop rotation forever', async () => {
     const lock = join(directory, 'rotation.lock');
     await writeFile(lock, String(clocks.wallMs()));
     let runs = 0;
@@ -126,7 +126,7 @@ describe('signing keys in a directory', () => {
     expect(runs).toBe(1);
   });
 
-  test('a file that is not a key is named, and nothing starts with one key too few', async () => {
+  test('a file that is not a key is an error that names the file', async () => {
     await addKey(directory, 'ES256', 0, 0);
     await writeFile(join(directory, 'broken.key.json'), '{"createdAt": "yesterday"}');
     await expect(readKeyDirectory(directory, 'ES256')).rejects.toThrow(/broken\.key\.json is not a key file/);
@@ -153,7 +153,7 @@ describe('signing key material', () => {
     },
   );
 
-  test('RFC 7518 §3.2: an HS256 secret under 32 bytes is refused, one of 32 is not, and it is never published', () => {
+  test('RFC 7518 §3.2: an HS256 secret under 32 bytes is refused, and a secret is never published', () => {
     expect(() => secretSigningKey(Buffer.alloc(31, 1))).toThrow(/31 bytes; HS256 needs at least 32/);
     expect(secretSigningKey(Buffer.alloc(32, 1)).publicJwk).toBeNull();
   });
@@ -163,7 +163,7 @@ describe('signing key material', () => {
     await expect(importPrivateJwk({ ...jwk, kid: 'mine' }, 'ES256')).rejects.toThrow(/kid that is not its thumbprint/);
   });
 
-  test('RFC 7518 §3.4: a key on another curve than that of its algorithm is refused', async () => {
+  test('RFC 7518 §3.4: a key on a curve other than its algorithm’s is refused', async () => {
     const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-384' });
     const jwk = privateKey.export({ format: 'jwk' }) as JWK;
     const kid = await calculateJwkThumbprint(jwk);
@@ -171,7 +171,7 @@ describe('signing key material', () => {
   });
 });
 
-test('a rotation under load gives no verification failure at an upstream that caches the JWKS for its max-age', async () => {
+test('rotation under load causes no failure at an upstream that caches the JWKS for its max-age', async () => {
   const { startGateway, HOST } = await import('../support/gateway.ts');
   const { rawRequest, requestHead } = await import('../support/raw-client.ts');
   const { RecordingUpstream } = await import('../support/recording-upstream.ts');

@@ -1,6 +1,6 @@
 /**
- * What an upstream gets of a service that calls: a token of ours, the service's own, or none, and plain identity headers.
- * As raw bytes, because what counts is that nothing else gets there.
+ * What an upstream gets when a service calls: the gateway's token, the service's own or none, and plain identity
+ * headers. As raw bytes, because nothing else may arrive.
  */
 
 import { decodeJwt } from 'jose';
@@ -53,19 +53,19 @@ async function call(path: string, token: string, ...lines: string[]) {
 const bearerOf = (seen: RecordingUpstream) => (seen.last.values('authorization')[0] ?? '').replace(/^Bearer /, '');
 
 describe('upstreamToken: minted', () => {
-  test('RFC 7519 §4.1.2: says whose word the subject is, also to a service that calls itself as a user does', async () => {
+  test('RFC 7519 §4.1.2: names the subject’s issuer, even if a service has a user’s name', async () => {
     const token = await authority.token({ sub: 'alice', sid: 'x', presented_iss: 'https://shop.example.com' });
     await call('/minted', token);
     const { iss, sub, presented_iss } = decodeJwt(bearerOf(upstream));
     expect({ iss, sub, presented_iss }).toEqual({
       iss: 'https://shop.example.com',
       sub: 'alice',
-      // S2: what it says of others is its word, too, and never takes the place of its own name.
+      // S2: the token's own presented_iss is kept, but never replaces the name of its issuer.
       presented_iss: [decodeJwt(token).iss, 'https://shop.example.com'],
     });
   });
 
-  test('the upstream gets a token of the gateway for the service and its own audience, never the presented one', async () => {
+  test('sends a gateway token for the service and the upstream’s audience, never the presented one', async () => {
     const token = await authority.token({ sub: 'cart', team: 'shop', scope: 'orders:read orders:write' });
     const { status } = await call('/minted', token);
     expect(status).toBe(200);
@@ -81,7 +81,7 @@ describe('upstreamToken: minted', () => {
     expect(upstream.text).not.toContain(token.split('.')[2]);
   });
 
-  test('RFC 8693 §4.1, S2: who acts for a user is kept, with whose word it is, and nothing else of the presented token', async () => {
+  test('RFC 8693 §4.1, S2: keeps the actors with their issuer, and nothing else of the presented token', async () => {
     const act = { sub: 'cart', act: { sub: 'web' } };
     const { status } = await call('/minted', await authority.token({ sub: 'bob', act, sid: 'a-handle', azp: 'x' }));
     expect(status).toBe(200);
@@ -93,13 +93,13 @@ describe('upstreamToken: minted', () => {
     expect([iat, exp, jti]).not.toContain(undefined);
   });
 
-  test('the token dies no later than the one that was presented', async () => {
+  test('sends a token that expires no later than the presented one', async () => {
     const token = await authority.token({}, 30);
     await call('/minted', token);
     expect(decodeJwt(bearerOf(upstream)).exp).toBeLessThanOrEqual(decodeJwt(token).exp as number);
   });
 
-  test('tokens of two services are two tokens, however often they take turns', async () => {
+  test('never mixes up the tokens of two services that take turns', async () => {
     const tokens = await Promise.all(['cart', 'billing'].map((sub) => authority.token({ sub })));
     for (const [index, sub] of ['cart', 'billing', 'cart', 'billing'].entries()) {
       await call('/minted', tokens[index % 2] as string);
@@ -109,28 +109,28 @@ describe('upstreamToken: minted', () => {
 });
 
 describe('upstreamToken: original', () => {
-  test('the upstream gets the presented token, byte for byte, once', async () => {
+  test('sends the presented token byte for byte, once', async () => {
     const token = await authority.token();
     const { status } = await call('/original', token);
     expect(status).toBe(200);
     expect(upstream.last.values('authorization')).toEqual([`Bearer ${token}`]);
   });
 
-  test('a token that does not verify goes nowhere', async () => {
+  test('does not send a token that does not verify', async () => {
     using stranger = await TokenAuthority.create();
     const { status } = await call('/original', await stranger.token());
     expect(status).toBe(401);
     expect(upstream.requests).toEqual([]);
   });
 
-  test('whatever the scheme was spelled like, it is written as Bearer', async () => {
+  test('writes the scheme as Bearer, however the client spelled it', async () => {
     const token = await authority.token();
     upstream.reset();
     await rawRequest(gateway.port, requestHead('GET', '/original', [HOST, `authorization: bEaReR ${token}`]));
     expect(upstream.last.values('authorization')).toEqual([`Bearer ${token}`]);
   });
 
-  test('it goes in the configured header, of which no copy from outside survives', async () => {
+  test('sends the token in the configured header, and no client’s copy of that header', async () => {
     await using other = await startGateway({
       upstream: upstream.origin,
       config: { issuers: { cluster: authority.config }, upstreamToken: { header: 'X-Token' } },
@@ -147,7 +147,7 @@ describe('upstreamToken: original', () => {
 });
 
 describe('upstreamToken: none', () => {
-  test('the upstream gets no token at all', async () => {
+  test('sends no token', async () => {
     const token = await authority.token();
     const { status } = await call('/none', token, 'Proxy-Authorization: Bearer mallory');
     expect(status).toBe(200);
@@ -157,7 +157,7 @@ describe('upstreamToken: none', () => {
 });
 
 describe('identity headers', () => {
-  test('HDR-01: they say who the service is, and no spelling of a client’s own copy survives', async () => {
+  test('HDR-01: name the service, and replace every spelling of the client’s copies', async () => {
     const token = await authority.token({ sub: 'system:serviceaccount:shop:cart', team: 'shop' });
     const copies = ['X-Service', 'x-service', 'X_Service', 'X.Service', 'HTTP_X_SERVICE', 'x-team', 'X-Email'];
     const { status } = await call(
@@ -174,7 +174,7 @@ describe('identity headers', () => {
     expect(upstream.text).not.toContain(token);
   });
 
-  test('UPS-01: a claim cannot split a header', async () => {
+  test('UPS-01: cannot be split by a claim', async () => {
     await call('/plain', await authority.token({ team: 'a\r\nX-Service: mallory' }));
     expect(upstream.last.values('x-team')).toEqual(['a%0D%0AX-Service: mallory']);
     expect(upstream.last.values('x-service')).toEqual(['cart']);

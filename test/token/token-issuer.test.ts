@@ -33,7 +33,7 @@ const request = (over: Partial<MintRequest> = {}): MintRequest => ({
 });
 
 describe('token issuer', () => {
-  test('RFC 8693 §4.1, §4.2: subject, audience, scope and the chain of actors stand in the signed token', async () => {
+  test('RFC 8693 §4.1, §4.2: signs subject, audience, scope and the chain of actors', async () => {
     const { tokens, signing, claimsOf } = await issuer();
     const issued = await tokens.issue(request());
     const { payload, protectedHeader } = await claimsOf(issued.compact);
@@ -51,7 +51,7 @@ describe('token issuer', () => {
     expect(issued).toMatchObject({ expiresAtMs: payload.exp! * 1_000, kid: signing.kid });
   });
 
-  test('what is null is not in the token, and a mapped claim takes the place of none that is named', async () => {
+  test('omits null values, and lets no mapped claim replace a registered one', async () => {
     const { tokens, claimsOf } = await issuer();
     const forged = {
       presented_iss: 'x',
@@ -75,7 +75,7 @@ describe('token issuer', () => {
     expect(Object.keys(payload).toSorted()).toEqual(['aud', 'exp', 'iat', 'iss', 'jti', 'sub', 'tier']);
   });
 
-  test('a token does not outlive the bound that its caller gives', async () => {
+  test('does not let a token outlive the bound of its caller', async () => {
     const { clocks, tokens } = await issuer();
     const nowMs = clocks.wallMs();
     const { expiresAtMs } = await tokens.issue(request({ notAfterMs: nowMs + 20_500 }));

@@ -73,7 +73,7 @@ async function issuer(algorithm: SigningAlgorithm = 'ES256', claims = {}) {
 
 describe('upstream tokens', () => {
   test.each(['ES256', 'EdDSA', 'RS256', 'PS256', 'HS256'] as const)(
-    '%s: verifies with the published key, names one subject and one audience, lives two minutes',
+    '%s: verify with the published key, name one subject and one audience, and live two minutes',
     async (algorithm) => {
       const { clocks, keyring, tokens, signing } = await issuer(algorithm);
       const token = (await tokens.forPermit(Permit.grant(user(clocks, 'h1', 'bob'), routeOf('orders')))) ?? '';
@@ -95,7 +95,7 @@ describe('upstream tokens', () => {
     },
   );
 
-  test('a token is sent again until three quarters of its life, then minted anew', async () => {
+  test('are reused for three quarters of their life, then reissued', async () => {
     const { clocks, tokens, minted } = await issuer();
     const permit = Permit.grant(user(clocks, 'h1', 'bob'), routeOf('orders'));
     const first = await tokens.forPermit(permit);
@@ -106,7 +106,7 @@ describe('upstream tokens', () => {
     expect(minted()).toBe(2);
   });
 
-  test('S8: one from the future is not sent again after the clock steps back, one of the same second is', async () => {
+  test('S8: from the future are not reused after the clock steps back, unless from the same second', async () => {
     const { clocks, tokens } = await issuer();
     const permit = Permit.grant(user(clocks, 'h1', 'bob'), routeOf('orders'));
     clocks.stepWall(999 - (clocks.wallMs() % 1_000));
@@ -120,7 +120,7 @@ describe('upstream tokens', () => {
     expect(tokens.forPermit(permit)).toBe(second);
   });
 
-  test('one that was revoked is not sent again', async () => {
+  test('are not reused once revoked', async () => {
     const { tokens, clocks, revoked } = await issuer();
     const permit = Permit.grant(user(clocks, 'h1', 'bob'), routeOf('orders'));
     const first = (await tokens.forPermit(permit)) ?? '';
@@ -131,7 +131,7 @@ describe('upstream tokens', () => {
     expect(tokens.forPermit(permit)).toBe(second);
   });
 
-  test('what it may be revoked by is what it says', async () => {
+  test('are kept with the claims by which they can be revoked', async () => {
     const { tokens, clocks } = await issuer();
     const principal = user(clocks, 'h1', 'bob');
     const claims = decodeJwt((await tokens.forPermit(Permit.grant(principal, routeOf('orders')))) ?? '');
@@ -139,7 +139,7 @@ describe('upstream tokens', () => {
     expect(principal.tokens.get('orders')?.identity).toEqual({ iss, sub, iat, jti, sid, act: null });
   });
 
-  test('each audience has a token of its own', async () => {
+  test('are separate for each audience', async () => {
     const { clocks, tokens } = await issuer();
     const principal = user(clocks, 'h1', 'bob');
     const orders = decodeJwt((await tokens.forPermit(Permit.grant(principal, routeOf('orders')))) ?? '');
@@ -149,7 +149,7 @@ describe('upstream tokens', () => {
   });
 
   test.each(['ES256', 'EdDSA', 'HS256'] as const)(
-    '%s: the first token of a user is signed at once, and the next request has the same one',
+    '%s: the first token of a user is signed synchronously, and the next request reuses it',
     async (algorithm) => {
       const { clocks, tokens, minted } = await issuer(algorithm);
       const permit = Permit.grant(user(clocks, 'h1', 'bob'), routeOf('orders'));
@@ -163,7 +163,7 @@ describe('upstream tokens', () => {
     ['ES256', 100],
     ['RS256', 10],
   ] as const)(
-    'SES-15: parallel first requests of many users never get each other’s token, and each user is minted one: %s',
+    'SES-15: parallel first requests of many users each get their own user’s one token: %s',
     async (algorithm, users) => {
       const { clocks, tokens, minted } = await issuer(algorithm);
       // Subjects and handles chosen so that naive concatenation of key parts would collide.
@@ -183,7 +183,7 @@ describe('upstream tokens', () => {
     },
   );
 
-  test('a token never outlives the session that it stands for', async () => {
+  test('never outlive their session', async () => {
     const { clocks, tokens } = await issuer();
     const principal = user(clocks, 'h1', 'bob');
     const ending: UserPrincipal = {
@@ -194,13 +194,13 @@ describe('upstream tokens', () => {
     expect(claims.exp! - claims.iat!).toBe(30);
   });
 
-  test('a route without a token, and an anonymous principal, get none', async () => {
+  test('are not minted for a route without a token, or for an anonymous principal', async () => {
     const { clocks, tokens } = await issuer();
     expect(tokens.forPermit(Permit.grant(user(clocks, 'h1', 'bob'), routeOf('plain')))).toBeNull();
     expect(tokens.forPermit(Permit.grant(ANONYMOUS, routeOf('orders')))).toBeNull();
   });
 
-  test('JWT-53: what a profile holds is data; it cannot add or change a claim', async () => {
+  test('JWT-53: contain user attributes only as data, which cannot add or change a claim', async () => {
     const { clocks, tokens } = await issuer('ES256', {
       email: 'user.email',
       roles: 'user.roles',
