@@ -1,4 +1,4 @@
-/** What is granted, refused and taken away while the audit stream cannot be written. */
+/** Logins, tokens and logouts while the audit stream cannot be written. */
 
 import { describe, expect, test } from 'vitest';
 import type { AuditOutput } from '../../src/telemetry/audit.ts';
@@ -11,7 +11,7 @@ import { AS_ORDERS, errorOf, TokenStage } from './token/fixture.ts';
 const REFUSE = { log: { onAuditFailure: 'refuse' } };
 const SERVE = { log: { onAuditFailure: 'serve' } };
 
-/** An output that takes the records that come first, and holds the others. */
+/** An output that writes the first records and holds back the rest. */
 class FullOutput implements AuditOutput {
   readonly written: string[] = [];
   readonly held: string[] = [];
@@ -38,7 +38,7 @@ class FullOutput implements AuditOutput {
 
 const eventsIn = (lines: readonly string[]) => lines.map((line) => (JSON.parse(line) as { event: string }).event);
 
-describe('R1: where records are required', () => {
+describe('R1: with audit records required', () => {
   test('a login that cannot be recorded is refused with 503 and leaves no session', async () => {
     const auditOutput = new FullOutput(0);
     await using stage = await LoginStage.start({ auditOutput, config: REFUSE });
@@ -52,7 +52,7 @@ describe('R1: where records are required', () => {
     expect(stage.gateway.log.records).toContainEqual(expect.objectContaining({ reason: 'audit_unavailable' }));
   });
 
-  test('nor is a login handed over that cannot be recorded: the other origin gets no cookie', async () => {
+  test('a hand-over that cannot be recorded gives the other origin no cookie', async () => {
     const auditOutput = new FullOutput(2);
     await using stage = await OriginsStage.start({ auditOutput, config: REFUSE });
     const browser = stage.browser();
@@ -61,7 +61,7 @@ describe('R1: where records are required', () => {
     expect(eventsIn(auditOutput.written)).toEqual(['denied', 'login']);
   });
 
-  test('nor does one whose refresh token cannot be recorded', async () => {
+  test('a login whose refresh token cannot be recorded is refused and leaves no session', async () => {
     const auditOutput = new FullOutput(1);
     await using stage = await RefreshStage.start({ auditOutput, config: REFUSE });
     await expect(stage.native()).rejects.toThrow('503');
@@ -69,7 +69,7 @@ describe('R1: where records are required', () => {
     expect(await stage.login.gateway.gateway.sessions.list('alice')).toEqual([]);
   });
 
-  test('a login that fails before that leaves the previous session alone', async () => {
+  test('a failed or unrecorded login leaves the previous session alone', async () => {
     const auditOutput = new FullOutput(1);
     await using stage = await LoginStage.start({ auditOutput, config: REFUSE });
     const cookie = `Cookie: __Host-sid=${sessionIdIn(await stage.logIn('alice', PASSWORD))}`;
@@ -85,7 +85,7 @@ describe('R1: where records are required', () => {
     expect(response.body.toString()).not.toContain('access_token');
   });
 
-  test('a session still ends when its user or an operator ends it', async () => {
+  test('users and operators can still end sessions', async () => {
     await using stage = await LoginStage.start({ auditOutput: new FullOutput(1), config: REFUSE });
     const cookie = await stage.cookieOf('alice');
     expect((await stage.send('POST', '/auth/logout', [...FROM_OUR_PAGE, cookie])).status).toBe(303);

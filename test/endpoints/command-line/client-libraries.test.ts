@@ -1,4 +1,4 @@
-/** Programs that nobody here wrote log in: `oauth4webapi` and `openid-client`, with the settings that the metadata gives them. */
+/** Logins by third-party libraries, `oauth4webapi` and `openid-client`, configured from the metadata alone. */
 
 import * as oauth from 'oauth4webapi';
 import * as openid from 'openid-client';
@@ -8,7 +8,7 @@ import { CommandLineStage, fieldsOf, locationOf, REDIRECT_URI } from './fixture.
 
 const CLIENT: oauth.Client = { client_id: 'sallyport' };
 
-/** The user allows what the address asks for; where the browser is sent then. */
+/** Lets the user allow the request. Returns the address to which the browser is redirected. */
 async function allowed(stage: CommandLineStage, address: URL): Promise<URL> {
   const cookie = await stage.login.cookieOf('alice');
   const page = await stage.ask(Object.fromEntries(address.searchParams), cookie);
@@ -105,7 +105,7 @@ describe('openid-client', () => {
       [openid.customFetch]: stage.fetch,
     });
 
-  test('performs the code flow with PKCE and `iss` (RFC 9207), and hears of a refusal', async () => {
+  test('performs the code flow with PKCE and `iss` (RFC 9207), and reports a refusal', async () => {
     await using stage = await CommandLineStage.start();
     const config = await discovered(stage);
     const [verifier, state] = [openid.randomPKCECodeVerifier(), openid.randomState()];

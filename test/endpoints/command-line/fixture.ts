@@ -1,4 +1,4 @@
-/** A gateway at which the command line can log in, a browser with a session, and the terminal's side in raw bytes. */
+/** A gateway that the command line can log in to, a browser with a session, and a terminal that sends raw bytes. */
 
 import { createHash, randomBytes } from 'node:crypto';
 import type { TestClocks } from '../../support/clocks.ts';
@@ -11,7 +11,7 @@ export const REDIRECT_URI = 'http://127.0.0.1:49152/callback';
 const DEVICE_GRANT = 'urn:ietf:params:oauth:grant-type:device_code';
 export const CLIENT = { client_id: 'sallyport' };
 
-/** What a terminal keeps from the beginning of a login to its end. */
+/** What a terminal remembers during a login. */
 export interface Attempt {
   readonly verifier: string;
   readonly parameters: Readonly<Record<string, string>>;
@@ -53,7 +53,7 @@ export class CommandLineStage implements AsyncDisposable {
     this.clocks = clocks;
   }
 
-  /** Its clocks stand still, unless others are given. */
+  /** Its clocks are stopped, unless the options have others. */
   static async start(options: Parameters<typeof startWithRefresh>[1] = {}): Promise<CommandLineStage> {
     const defaults = { commandLine: { deviceGrant: true }, accessToken: { scopes: ['orders:read'] } };
     const { login, clocks } = await startWithRefresh(defaults, options);
@@ -64,12 +64,12 @@ export class CommandLineStage implements AsyncDisposable {
     await this.login[Symbol.asyncDispose]();
   }
 
-  /** Goes to the authorization endpoint. */
+  /** Opens the authorization endpoint as a browser does. */
   ask(parameters: Readonly<Record<string, string>>, ...headers: readonly string[]): Promise<RawResponse> {
     return this.login.get(`/auth/authorize?${new URLSearchParams(parameters)}`, ...NAVIGATION, ...headers);
   }
 
-  /** Sends a form as a page of ours does. */
+  /** Sends a form as one of the gateway's pages does. */
   submit(path: string, fields: Readonly<Record<string, string>>, ...headers: readonly string[]): Promise<RawResponse> {
     return this.login.send('POST', path, [...FROM_OUR_PAGE, FORM, ...headers], new URLSearchParams(fields).toString());
   }
@@ -123,7 +123,7 @@ export class CommandLineStage implements AsyncDisposable {
     return (await this.login.get('/auth/session', cookie)).status === 200;
   }
 
-  /** Sends requests of a client library, which go to the public origin, to this gateway. */
+  /** A `fetch` for client libraries: sends requests for the public origin to this gateway. */
   readonly fetch = async (address: string | URL | Request, init: object = {}): Promise<Response> => {
     const asked = new Request(address, init as RequestInit);
     const url = new URL(asked.url);

@@ -1,4 +1,4 @@
-/** Logins at a terminal by way of the browser on the same computer (RFC 8252). */
+/** Logins from a terminal through the browser on the same computer (RFC 8252). */
 
 import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { beforeAll, describe, expect, test } from 'vitest';
@@ -7,8 +7,8 @@ import { RecordingUpstream } from '../../support/recording-upstream.ts';
 import { events, Files, jsonOf, metricValue, NAVIGATION } from '../login/fixture.ts';
 import { CommandLineStage, fieldsOf, locationOf, newAttempt, REDIRECT_URI } from './fixture.ts';
 
-describe('a login by way of the browser', () => {
-  test('asks who is logged in, and gives the terminal tokens that a route accepts', async () => {
+describe('a terminal login through the browser', () => {
+  test('asks the user for consent and gives the terminal tokens that a route accepts', async () => {
     await using upstream = await RecordingUpstream.start();
     await using stage = await CommandLineStage.start({
       upstream: upstream.origin,
@@ -47,7 +47,7 @@ describe('a login by way of the browser', () => {
     expect((await stage.login.get('/api', `Authorization: Bearer ${renewed['access_token']}`)).status).toBe(200);
   });
 
-  test('opens a session of its own, which the user sees, and which ends no later than that of the browser', async () => {
+  test('opens its own session, which the user sees and which ends no later than the browser’s', async () => {
     await using stage = await CommandLineStage.start();
     const cookie = await stage.login.cookieOf('alice');
     stage.clocks.advance(60_000);
@@ -66,7 +66,7 @@ describe('a login by way of the browser', () => {
     expect(events(stage.login, 'login').at(-1)).toMatchObject({ method: 'commandLine', account: own?.handle });
   });
 
-  test('survives the logout of the browser, and not "log out everywhere"', async () => {
+  test('survives a logout in the browser but not "log out everywhere"', async () => {
     await using stage = await CommandLineStage.start();
     const first = await stage.login.cookieOf('alice');
     const attempt = newAttempt();
@@ -79,7 +79,7 @@ describe('a login by way of the browser', () => {
     expect([refused.status, jsonOf(refused)['error']]).toEqual([400, 'invalid_grant']);
   });
 
-  test('without a session leads to the login page, and from there back to the question', async () => {
+  test('without a session leads to the login page, then back to the consent page', async () => {
     await using stage = await CommandLineStage.start();
     const { parameters } = newAttempt();
     const sent = await stage.ask(parameters);
@@ -95,7 +95,7 @@ describe('a login by way of the browser', () => {
     expect(answer.headers.get('location')).toBe(`/auth/authorize?${new URLSearchParams(parameters)}`);
   });
 
-  test('that the user refuses tells the program, and leaves no code', async () => {
+  test('that the user refuses returns access_denied to the program', async () => {
     await using stage = await CommandLineStage.start();
     const cookie = await stage.login.cookieOf('alice');
     const { parameters } = newAttempt();
@@ -108,7 +108,7 @@ describe('a login by way of the browser', () => {
     expect(events(stage.login, 'command_line_denied')).toMatchObject([{ subject: 'alice' }]);
   });
 
-  test('is counted step by step, and in the audit stream', async () => {
+  test('is counted at each step and recorded in the audit stream', async () => {
     await using stage = await CommandLineStage.start();
     const cookie = await stage.login.cookieOf('alice');
     const attempt = newAttempt();
@@ -123,7 +123,7 @@ describe('a login by way of the browser', () => {
     expect(events(stage.login, 'refresh_begun')).toMatchObject([{ subject: 'alice', kind: 'native' }]);
   });
 
-  test('ends by RFC 7009: the session of the terminal ends, and no other', async () => {
+  test('can be revoked (RFC 7009), which ends only the terminal’s session', async () => {
     await using stage = await CommandLineStage.start();
     const cookie = await stage.login.cookieOf('alice');
     const attempt = newAttempt();
@@ -137,7 +137,7 @@ describe('a login by way of the browser', () => {
   });
 });
 
-describe('where the configuration does not ask for it', () => {
+describe('without refresh.commandLine', () => {
   let stage: CommandLineStage;
   beforeAll(async () => {
     stage = await CommandLineStage.start({ refresh: { commandLine: undefined } });
@@ -145,20 +145,20 @@ describe('where the configuration does not ask for it', () => {
   });
 
   test.each(['/auth/authorize', '/auth/device', '/.well-known/oauth-authorization-server'])(
-    '%s is not there',
+    '%s is not served',
     async (path) => {
       const { status } = await stage.login.get(path, ...NAVIGATION, await stage.login.cookieOf('alice'));
-      // What is well known and not ours is for the routes.
+      // A well-known path that the gateway does not serve goes to the routes.
       expect([404, 502]).toContain(status);
     },
   );
 
-  test('the token endpoint is not there', async () => {
+  test('the token endpoint answers 404', async () => {
     expect((await stage.terminal('/auth/token', { grant_type: 'authorization_code' })).status).toBe(404);
   });
 });
 
-test('without deviceGrant there is no device grant, and the metadata has none', async () => {
+test('without deviceGrant the device grant is neither accepted nor in the metadata', async () => {
   await using stage = await CommandLineStage.start({ refresh: { commandLine: {} } });
   const metadata = jsonOf(await stage.login.get('/.well-known/oauth-authorization-server'));
   expect(metadata).not.toHaveProperty('device_authorization_endpoint');
@@ -167,7 +167,7 @@ test('without deviceGrant there is no device grant, and the metadata has none', 
   expect(jsonOf(await stage.poll('x'))['error']).toBe('unsupported_grant_type');
 });
 
-test('beside it, the token endpoint serves the clients of `tokenEndpoint`, and the metadata names the grants of both', async () => {
+test('the command line and the clients of `tokenEndpoint` share the token endpoint and its metadata', async () => {
   await using files = new Files();
   const clientSecretFile = await files.write('secret', 'a-secret-of-more-than-32-characters');
   const clients = { cart: { clientSecretFile, serviceTokens: { app: {} } } };

@@ -1,4 +1,4 @@
-/** Logins of the command line over a real Redis: on several replicas, and while it does not answer. */
+/** Command-line logins with a real Redis: across replicas, and while Redis does not answer. */
 
 import { expect, test } from 'vitest';
 import { systemClocks } from '../../../src/lib/clock.ts';
@@ -10,7 +10,7 @@ import { CLIENT, CommandLineStage, fieldsOf, newAttempt } from './fixture.ts';
 const start = (url: string) =>
   CommandLineStage.start({ clocks: systemClocks, config: { store: { redis: { url, commandTimeout: '1s' } } } });
 
-test('a code of one replica is good on another, once', async () => {
+test('a code from one replica works on another, once', async () => {
   await using redis = await RedisServer.start();
   await using one = await start(redis.url);
   await using other = await start(redis.url);
@@ -23,7 +23,7 @@ test('a code of one replica is good on another, once', async () => {
   expect(jsonOf(await other.refresh(tokens['refresh_token']))['error']).toBe('invalid_grant');
 });
 
-test('of redemptions on two replicas at the same moment, none lets anybody in for long', async () => {
+test('a code redeemed on two replicas at once leaves no usable refresh token', async () => {
   await using redis = await RedisServer.start();
   await using one = await start(redis.url);
   await using other = await start(redis.url);
@@ -38,7 +38,7 @@ test('of redemptions on two replicas at the same moment, none lets anybody in fo
   }
 });
 
-test('a device login is begun, confirmed and polled on different replicas', async () => {
+test('a device login may begin, be confirmed and be polled on different replicas', async () => {
   await using redis = await RedisServer.start();
   await using one = await start(redis.url);
   await using other = await start(redis.url);
@@ -49,7 +49,7 @@ test('a device login is begun, confirmed and polled on different replicas', asyn
   expect((await other.poll(deviceCode)).status).toBe(200);
 });
 
-test('while Redis does not answer, everything is 503, and nobody is told to log in', async () => {
+test('while Redis does not answer, every step gets 503 and none asks for a new login', async () => {
   await using redis = await RedisServer.start();
   await using stage = await start(redis.url);
   const cookie = await stage.login.cookieOf('alice');

@@ -1,4 +1,4 @@
-/** Terminals whose user logged in at an identity provider: their sessions follow that of the browser in which they were let in. */
+/** Terminals whose users log in at an identity provider: their sessions follow the browser session that approved them. */
 
 import { expect, test } from 'vitest';
 import { OidcStage } from '../../attack/oidc-stage.ts';
@@ -12,7 +12,7 @@ import { CLIENT, newAttempt, REDIRECT_URI } from './fixture.ts';
 
 const EVERY_MS = 300_000;
 
-test('a terminal is logged out when its user is no longer admitted at the provider, and other terminals are not', async () => {
+test('a refused revalidation logs out the terminals of that browser session and no others', async () => {
   const clocks = new TestClocks();
   await using stage = await OidcStage.start({
     clocks,
@@ -37,7 +37,7 @@ test('a terminal is logged out when its user is no longer admitted at the provid
   expect((await refreshed(stage, atHome)).status).toBe(200);
 });
 
-test('Back-Channel Logout §2.7: a terminal is logged out with the session in which it was let in, and no other', async () => {
+test('Back-Channel Logout §2.7: a logout ends the terminals that the session approved, and no others', async () => {
   await using stage = await OidcStage.start({ config: { refresh: { commandLine: {} } } });
   stage.provider.user = { ...stage.provider.user, sid: 'at-home' };
   const atHome = await letIn(stage, await loggedIn(stage));
@@ -53,7 +53,7 @@ test('Back-Channel Logout §2.7: a terminal is logged out with the session in wh
   expect([(await refreshed(stage, atWork)).status, (await refreshed(stage, atHome)).status]).toEqual([400, 200]);
 });
 
-test('the provider is not asked about a terminal while the browser that let it in is closed', async () => {
+test('the provider is not asked about a terminal whose browser is closed', async () => {
   const clocks = new TestClocks();
   await using stage = await OidcStage.start({
     clocks,
@@ -74,7 +74,7 @@ async function loggedIn(stage: OidcStage): Promise<PlainBrowser> {
   return browser;
 }
 
-/** Lets a terminal in. Returns its refresh token. */
+/** Approves a terminal. Returns its refresh token. */
 async function letIn(stage: OidcStage, browser: PlainBrowser): Promise<string> {
   const { verifier, parameters } = newAttempt();
   const page = await browser.open(`${PUBLIC_ORIGIN}/auth/authorize?${new URLSearchParams(parameters)}`);

@@ -53,7 +53,7 @@ async function start(options: { clocks?: TestClocks; secret?: string } = {}) {
 }
 
 describe('a trusted backend', () => {
-  test('with its secret opens a session; the id is in Set-Cookie and nowhere else', async () => {
+  test('opens a session with its secret; the session id is only in Set-Cookie', async () => {
     const clocks = new TestClocks();
     await using backend = await start({ clocks });
     const response = await backend.open({ subject: 'carol', user: { roles: ['customer'] } }, LOGIN_BACKEND);
@@ -73,14 +73,14 @@ describe('a trusted backend', () => {
     expect(await metricValue(backend.stage, 'sallyport_sessions_opened_total{method="backend"}')).toBe(1);
   });
 
-  test('with a service token of a listed subject opens a session', async () => {
+  test('opens a session with the service token of a listed subject', async () => {
     await using backend = await start();
     const bearer = `Authorization: Bearer ${await backend.token('system:serviceaccount:auth:sso')}`;
     expect((await backend.open({ subject: 'carol' }, bearer)).status).toBe(201);
     expect(events(backend.stage, 'login')).toMatchObject([{ account: 'sso' }]);
   });
 
-  test('says what the device is and how long the session may live, at most the absolute timeout', async () => {
+  test('sets the device and the lifetime, up to the absolute timeout', async () => {
     const clocks = new TestClocks();
     await using backend = await start({ clocks });
     const short = await backend.open({ subject: 'c', device: 'Kiosk 4', lifetimeSeconds: 600 }, LOGIN_BACKEND);
@@ -91,7 +91,7 @@ describe('a trusted backend', () => {
     expect(jsonOf(list)['sessions']).toMatchObject([{ device: 'Kiosk 4' }, { device: 'Opened by logins' }]);
   });
 
-  test('ends the session that the browser had, by its handle', async () => {
+  test('ends the browser’s previous session by its handle', async () => {
     await using backend = await start();
     const before = await backend.open({ subject: 'carol' }, LOGIN_BACKEND);
     const replaces = jsonOf(before)['handle'];
@@ -102,7 +102,7 @@ describe('a trusted backend', () => {
     expect(events(backend.stage, 'login')).toMatchObject([{ replaced: null }, { replaced: replaces }]);
   });
 
-  test('is answered under any name of the gateway, since it calls from inside', async () => {
+  test('may use any host name of the gateway, since it calls from inside', async () => {
     await using backend = await start();
     const body = '{"subject":"carol"}';
     const head = ['Host: sallyport.internal:8080', LOGIN_BACKEND, JSON_TYPE, `Content-Length: ${body.length}`];
@@ -118,7 +118,7 @@ describe('nobody else opens a session', () => {
     ['a prefix of the secret', [basic('logins', SECRET.slice(0, -1))]],
     ['an empty secret', [basic('logins', '')]],
     ['another id', [basic('sso', SECRET)]],
-    ['an id of Object.prototype', [basic('constructor', SECRET)]],
+    ['an id from Object.prototype', [basic('constructor', SECRET)]],
     ['one character too many', [`${LOGIN_BACKEND}x`]],
     ['no colon', [`Authorization: Basic ${Buffer.from('logins').toString('base64')}`]],
     ['base64url', [`${LOGIN_BACKEND}-_`]],
@@ -132,7 +132,7 @@ describe('nobody else opens a session', () => {
     expect(await metricValue(backend.stage, 'sallyport_login_failures_total{reason="client"}')).toBe(1);
   });
 
-  test('a service that is not listed, and a listed one of another issuer, are refused with 401', async () => {
+  test('an unlisted service, or a listed one from another issuer, is refused with 401', async () => {
     await using backend = await start();
     const sso = 'system:serviceaccount:auth:sso';
     for (const [subject, issuer] of [
@@ -145,7 +145,7 @@ describe('nobody else opens a session', () => {
     }
   });
 
-  test('a session cookie is no credential here, not even an admin’s', async () => {
+  test('a session cookie is not accepted, not even an admin’s', async () => {
     await using backend = await start();
     const cookie = await backend.stage.gateway.cookie('root', { roles: ['admin'] });
     const response = await backend.open({ subject: 'carol' }, cookie);
@@ -165,21 +165,21 @@ describe('nobody else opens a session', () => {
     expect(preflight.head.toLowerCase()).not.toContain('access-control');
   });
 
-  test('the credential is judged before the body is read', async () => {
+  test('a missing credential is refused before the body is read', async () => {
     await using backend = await start();
     await using connection = await RawConnection.open(backend.stage.gateway.port);
     connection.write(requestHead('POST', '/auth/sessions', [HOST, JSON_TYPE, 'Content-Length: 9000']));
     expect((await connection.response()).status).toBe(401);
   });
 
-  test('without trusted backends there is nothing to post to', async () => {
+  test('POST gets 405 without trusted backends', async () => {
     await using stage = await LoginStage.start();
     const response = await stage.send('POST', '/auth/sessions', [LOGIN_BACKEND, JSON_TYPE], '{"subject":"carol"}');
     expect([response.status, response.headers.get('allow')]).toEqual([405, 'GET']);
   });
 });
 
-describe('what it asks for', () => {
+describe('the request body', () => {
   test.each([
     ['no subject', {}],
     ['an empty subject', { subject: '' }],
@@ -187,10 +187,10 @@ describe('what it asks for', () => {
     ['a subject over 200 characters', { subject: 'a'.repeat(201) }],
     ['an unknown member', { subject: 'a', admin: true }],
     ['attributes that are a list', { subject: 'a', user: [] }],
-    ['an attribute that no source can name', { subject: 'a', user: { 'a b': 1 } }],
+    ['an attribute whose name has a space', { subject: 'a', user: { 'a b': 1 } }],
     ['more than 2 KiB of attributes', { subject: 'a', user: { x: 'x'.repeat(2_048) } }],
-    ['a lifetime of nothing', { subject: 'a', lifetimeSeconds: 0 }],
-    ['a lifetime of text', { subject: 'a', lifetimeSeconds: '60' }],
+    ['a lifetime of zero', { subject: 'a', lifetimeSeconds: 0 }],
+    ['a lifetime that is a string', { subject: 'a', lifetimeSeconds: '60' }],
     ['a session id instead of a handle', { subject: 'a', replaces: 'x' }],
     ['a device with a control character', { subject: 'a', device: 'a\u001b[2J' }],
   ])('with %s is refused with 400', async (_what, body) => {
@@ -207,7 +207,7 @@ describe('what it asks for', () => {
   });
 });
 
-test('a secret of fewer than 32 characters is refused at the start, without quoting it', async () => {
+test('a secret of fewer than 32 characters fails the start and is not quoted', async () => {
   const failed = start({ secret: 'too-short-canary\n' });
   await expect(failed).rejects.toMatchObject({ name: 'ConfigFault' });
   await expect(failed).rejects.toThrow(/secret has a secret of fewer than 32 characters$/);
@@ -229,7 +229,7 @@ describe('a login backend behind the gateway', () => {
   test.each([
     [true, 1],
     [false, 0],
-  ])('HDR-24: relaySessionCookie %s lets %i session cookie through to the browser', async (relays, cookies) => {
+  ])('HDR-24: relaySessionCookie %s passes %i session cookies to the browser', async (relays, cookies) => {
     await using files = new Files();
     await using upstream = await RecordingUpstream.start();
     const clientSecretFile = await files.write('secret', SECRET);
@@ -238,7 +238,7 @@ describe('a login backend behind the gateway', () => {
       routes: routes(relays),
       config: { login: { trustedBackends: [{ id: 'logins', clientSecretFile }] } },
     });
-    // The backend: opens a session with the gateway and passes its Set-Cookie line on.
+    // The backend opens a session at the gateway and relays its Set-Cookie line.
     upstream.answer = (_request, socket) => {
       const body = '{"subject":"carol"}';
       const head = [HOST, LOGIN_BACKEND, JSON_TYPE, `Content-Length: ${body.length}`];

@@ -1,4 +1,4 @@
-/** `session.cookie.domain`: one session cookie for all subdomains, and what comes with it. */
+/** `session.cookie.domain`: one session cookie for all subdomains, and its consequences. */
 
 import { expect, test } from 'vitest';
 import { PlainBrowser } from '../../support/browsers/plain-browser.ts';
@@ -8,7 +8,7 @@ import { LoginStage, PASSWORD } from './fixture.ts';
 const [SHOP, ADMIN] = ['https://shop.example.com', 'https://admin.example.com'];
 const ATTRIBUTES = 'Domain=example.com; Path=/; Secure; HttpOnly; SameSite=Lax';
 
-test('COK-18: a login on one subdomain is one on all, and a logout deletes the cookie where it was set', async () => {
+test('COK-18: a login covers all subdomains, and a logout deletes the cookie by its Domain', async () => {
   await using upstream = await RecordingUpstream.start();
   await using stage = await LoginStage.start({
     upstream: upstream.origin,
@@ -38,7 +38,7 @@ test('COK-18: a login on one subdomain is one on all, and a logout deletes the c
   expect(await statuses()).toEqual([401, 401]);
   expect(browser.cookies.of('shop.example.com')).not.toHaveProperty('__Secure-sid');
 
-  // What `validate` warns of: any sibling can set one, and with two of them there is no saying which is ours.
+  // What `validate` warns about: any sibling can set such a cookie, and of two nobody can say which is the gateway's.
   await browser.submit(await browser.open(`${SHOP}/auth/login`), { username: 'alice', password: PASSWORD });
   browser.cookies.store(
     '__Secure-sid=x; Domain=example.com; Path=/orders; Secure',

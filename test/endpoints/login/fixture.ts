@@ -1,6 +1,6 @@
 /**
- * A gateway that people can log in to: a users file on disk, passwords hashed as cheaply as is accepted, and requests as
- * browsers and programs send them, in raw bytes.
+ * A gateway that people can log in to: a users file on disk, passwords hashed as cheaply as the gateway accepts, and
+ * requests in raw bytes as browsers and programs send them.
  */
 
 import { randomUUID } from 'node:crypto';
@@ -30,7 +30,7 @@ export const USERS = `users:
     subject: u-bob
 `;
 
-/** A directory of its own for a test's files. */
+/** A temporary directory for one test's files. */
 export class Files implements AsyncDisposable {
   readonly directory = join(tmpdir(), `sallyport-${randomUUID()}`);
 
@@ -51,7 +51,7 @@ export class LoginStage implements AsyncDisposable {
   readonly gateway: TestGateway;
   readonly files: Files;
   readonly usersFile: string;
-  /** Of the gateway. */
+  /** The gateway's clocks. */
   readonly clocks: Clocks;
 
   private constructor(gateway: TestGateway, files: Files, usersFile: string, clocks: Clocks) {
@@ -62,8 +62,8 @@ export class LoginStage implements AsyncDisposable {
   }
 
   /**
-   * Starts a gateway with a users file; `login` goes over the defaults of the fixture. Its clocks stand still, so that no
-   * delay of a throttle passes while a password is hashed.
+   * Starts a gateway with a users file; `login` overrides the fixture's defaults. Its clocks are stopped, so that no
+   * throttle delay passes while a password is hashed.
    */
   static async start({
     config = {},
@@ -116,14 +116,14 @@ export class LoginStage implements AsyncDisposable {
 
 export const FORM = 'Content-Type: application/x-www-form-urlencoded';
 export const JSON_TYPE = 'Content-Type: application/json';
-/** What a browser sends with a form of a page of ours. */
+/** What a browser sends with a form on one of the gateway's pages. */
 export const FROM_OUR_PAGE = [
   `Origin: ${PUBLIC_ORIGIN}`,
   'Sec-Fetch-Site: same-origin',
   'Sec-Fetch-Mode: navigate',
   'Sec-Fetch-Dest: document',
 ];
-/** What a browser sends when somebody goes to a page. */
+/** What a browser sends when it navigates to a page. */
 export const NAVIGATION = ['Sec-Fetch-Mode: navigate', 'Sec-Fetch-Dest: document'];
 
 export const DELETED_COOKIE = '__Host-sid=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0';

@@ -5,7 +5,7 @@ import { RecordingUpstream } from '../../support/recording-upstream.ts';
 import { DELETED_COOKIE, FROM_OUR_PAGE, LoginStage, NAVIGATION, PASSWORD, reasonOf, sessionIdIn } from './fixture.ts';
 
 describe('the login page', () => {
-  test('is a form without scripts, under a policy that allows none, and carries the return target', async () => {
+  test('is a form without scripts, under a CSP that allows none, with the return target', async () => {
     await using stage = await LoginStage.start();
     const response = await stage.get('/auth/login?return_to=%2Forders%3Fpage%3D2', ...NAVIGATION);
     const body = response.body.toString();
@@ -23,7 +23,7 @@ describe('the login page', () => {
     expect(body).not.toMatch(/<script|https?:|javascript:|onload|style="/i);
   });
 
-  test('has the heading of the configuration', async () => {
+  test('has the configured title', async () => {
     await using stage = await LoginStage.start({ login: { title: 'Welcome to <Acme>' } });
     const body = (await stage.get('/auth/login')).body.toString();
     expect(body).toContain('<title>Welcome to &lt;Acme&gt;</title>');
@@ -33,7 +33,7 @@ describe('the login page', () => {
   test.each([
     ['unknown', 'A'.repeat(43)],
     ['malformed', 'x'],
-  ])('SES-04: a session cookie that is %s is deleted', async (_what, value) => {
+  ])('SES-04: deletes a session cookie that is %s', async (_what, value) => {
     await using stage = await LoginStage.start();
     const response = await stage.get('/auth/login', `Cookie: __Host-sid=${value}`);
     expect(response.status).toBe(200);
@@ -41,7 +41,7 @@ describe('the login page', () => {
     expect(response.body.toString()).toContain('autocomplete="current-password"');
   });
 
-  test('somebody who is logged in can go on, or log in as somebody else; the cookie stays', async () => {
+  test('lets a logged-in user continue or switch users, and keeps the cookie', async () => {
     await using stage = await LoginStage.start();
     const cookie = await stage.cookieOf('alice');
     const response = await stage.get('/auth/login?return_to=/orders', cookie);
@@ -55,7 +55,7 @@ describe('the login page', () => {
     expect(other.body.toString()).toContain('<input type="hidden" name="return_to" value="/orders">');
   });
 
-  test('a page that is not for a user leads to the login of another one, and from there back to it', async () => {
+  test('is linked from a 403 page, and leads back to that page', async () => {
     const admin = { id: 'admin', match: { path: '/admin' }, credential: 'session', allow: { subjects: ['u-bob'] } };
     await using upstream = await RecordingUpstream.start();
     await using stage = await LoginStage.start({ routes: [admin], upstream: upstream.origin });
@@ -74,7 +74,7 @@ describe('the login page', () => {
     expect(back.status).toBe(200);
   });
 
-  test('a form that is not for a user leads to the login of another one, and not back to the form', async () => {
+  test('is linked from the 403 page for a form, but does not lead back to the form', async () => {
     const admin = { id: 'admin', match: { path: '/admin' }, credential: 'session', allow: { subjects: ['u-bob'] } };
     await using stage = await LoginStage.start({ routes: [admin] });
     const cookie = await stage.cookieOf('alice');
@@ -85,7 +85,7 @@ describe('the login page', () => {
     );
   });
 
-  test('while the store does not answer, a cookie is neither believed nor deleted', async () => {
+  test('gets 503 while the store does not answer, and keeps the cookie', async () => {
     await using stage = await LoginStage.start();
     const id = 'B'.repeat(43);
     vi.spyOn(stage.gateway.gateway.store.sessions, 'read').mockRejectedValue(
@@ -96,7 +96,7 @@ describe('the login page', () => {
     expect(response.headers.has('set-cookie')).toBe(false);
   });
 
-  test('without any way to log in says so, as a page and as a document', async () => {
+  test('says that there is no way to log in, as HTML and as JSON', async () => {
     await using stage = await LoginStage.start({ login: { password: undefined } });
     const page = await stage.get('/auth/login', ...NAVIGATION);
     expect(page.status).toBe(404);
@@ -104,7 +104,7 @@ describe('the login page', () => {
     expect(reasonOf(await stage.get('/auth/login'))).toBe('login_unavailable');
   });
 
-  test('of one’s own takes its place, and gets the checked return target', async () => {
+  test('redirects to a custom page with the validated return target', async () => {
     await using stage = await LoginStage.start({ login: { page: '/welcome' } });
     const response = await stage.get('/auth/login?return_to=%2Forders%3Fa%3D1%26b%3D2', ...NAVIGATION);
     expect(response.status).toBe(302);
@@ -119,7 +119,7 @@ describe('the login page', () => {
     expect([elsewhere.status, reasonOf(elsewhere)]).toEqual([421, 'host_not_served']);
   });
 
-  test('HEAD has the headers of GET and no body', async () => {
+  test('answers HEAD with the headers of GET and no body', async () => {
     await using stage = await LoginStage.start();
     const response = await stage.send('HEAD', '/auth/login', []);
     expect([response.status, response.body.length]).toEqual([200, 0]);
@@ -128,7 +128,7 @@ describe('the login page', () => {
 });
 
 describe('a person without a session', () => {
-  test('who goes to a protected page is sent to the login page and comes back', async () => {
+  test('is sent from a protected page to the login page and back', async () => {
     await using stage = await LoginStage.start();
     const protectedPage = await stage.get('/orders?page=2', ...NAVIGATION);
     expect(protectedPage.status).toBe(302);
@@ -141,7 +141,7 @@ describe('a person without a session', () => {
     expect(sessionIdIn(done)).toHaveLength(43);
   });
 
-  test('who goes to "your sessions" is sent to the login page and comes back', async () => {
+  test('is sent from "your sessions" to the login page and back', async () => {
     await using stage = await LoginStage.start();
     const response = await stage.get('/auth/sessions', ...NAVIGATION);
     expect(response.status).toBe(302);

@@ -1,4 +1,4 @@
-/** Several origins of one gateway, one login: a code hands it over, and each origin has a cookie of its own. */
+/** Several origins of one gateway, one login: a code hands it over, and each origin has its own cookie. */
 
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -21,7 +21,7 @@ afterAll(() => stage[Symbol.asyncDispose]());
 const tokenSeen = () => decodeJwt(stage.upstream.last.values('authorization')[0]?.replace('Bearer ', '') ?? '');
 
 describe('one login', () => {
-  test('a deep link of an origin without a login leads to the form of the login origin, and back to itself', async () => {
+  test('a deep link leads to the form on the login origin and back', async () => {
     const browser = stage.browser();
     const form = await browser.open(`${SHOP}/orders?page=2&q=a%26b`);
     expect([form.status, form.url.origin, form.url.pathname]).toEqual([200, LOGIN, '/auth/login']);
@@ -31,7 +31,7 @@ describe('one login', () => {
     expect(events(stage.login, 'login_handed_over').at(-1)).toMatchObject({ subject: 'alice', origin: SHOP });
   });
 
-  test('a further origin, of another site, is logged in without a form: it is the same session', async () => {
+  test('a second origin, on another site, joins the same session without a form', async () => {
     const browser = stage.browser();
     await stage.logIn(browser);
     const { sid } = tokenSeen();
@@ -44,7 +44,7 @@ describe('one login', () => {
     ).toHaveLength(1);
   });
 
-  test('each origin has a cookie of its own, that opens nothing elsewhere', async () => {
+  test('each origin has its own cookie, which opens nothing elsewhere', async () => {
     const browser = stage.browser();
     await stage.logIn(browser);
     await browser.open(`${ADMIN}/`);
@@ -61,7 +61,7 @@ describe('one login', () => {
     expect(await sessionStatus(browser, SHOP)).toBe(200);
   });
 
-  test.each(ORIGINS)('a logout on %s ends all of them', async (origin) => {
+  test.each(ORIGINS)('a logout on %s logs out every origin', async (origin) => {
     const browser = stage.browser();
     await stage.logIn(browser);
     await browser.open(`${ADMIN}/`);
@@ -70,7 +70,7 @@ describe('one login', () => {
     expect((await browser.open(`${SHOP}/`)).url.origin).toBe(LOGIN);
   });
 
-  test('a program that asks an origin without a login gets 401, as everywhere, and is sent nowhere', async () => {
+  test('a program without a session gets 401 and no redirect', async () => {
     const browser = stage.browser();
     await browser.submit(await browser.open(`${LOGIN}/auth/login`), { username: 'alice', password: PASSWORD });
     const answer = await browser.fetch(`${SHOP}/api/orders`);
@@ -79,7 +79,7 @@ describe('one login', () => {
     expect([script.status, script.headers.location]).toEqual([401, undefined]);
   });
 
-  test('twenty tabs at once get the same cookie, each at its own address', async () => {
+  test('twenty tabs at once get the same cookie and keep their addresses', async () => {
     const browser = stage.browser();
     await browser.submit(await browser.open(`${LOGIN}/auth/login`), { username: 'alice', password: PASSWORD });
     const tabs = Array.from({ length: 20 }, (_, tab) => `${SHOP}/tab/${tab}`);
@@ -89,7 +89,7 @@ describe('one login', () => {
     expect(new Set(set.filter((line) => line.startsWith('__Host-sid=')))).toHaveLength(1);
   });
 
-  test('SES-05: a tab whose step another tab has overtaken goes on; the login page shows where nothing is under way', async () => {
+  test('SES-05: a tab that another one overtook continues; with nothing pending, the login page appears', async () => {
     const browser = stage.browser();
     const waiting = await browser.open(`${SHOP}/orders`);
     await stage.logIn(browser, `${SHOP}/`);
@@ -100,7 +100,7 @@ describe('one login', () => {
     expect((await browser.open(`${LOGIN}/auth/login?return_to=/orders`)).url.pathname).toBe('/auth/login');
   });
 
-  test('a login as another user on an origin asks the login origin, and ends the session of before', async () => {
+  test('switching users on an origin leads to the login origin and ends the previous session', async () => {
     const browser = stage.browser();
     await stage.logIn(browser);
     const before = cookieOf(browser, SHOP);
@@ -112,7 +112,7 @@ describe('one login', () => {
     expect(old.status).toBe(401);
   });
 
-  test('CSP3 §6.5.1: the form of the login page may lead to the origin that asked, and to no other', async () => {
+  test('CSP3 §6.5.1: the login form may redirect only to the origin that asked', async () => {
     const policy = async (url: string) => (await stage.browser().open(url)).headers['content-security-policy'];
     expect(await policy(`${SHOP}/`)).toContain(`; form-action 'self' ${SHOP};`);
     expect(await policy(`${LOGIN}/`)).toContain(`; form-action 'self';`);
@@ -122,7 +122,7 @@ describe('one login', () => {
     );
   });
 
-  test('steps are counted', async () => {
+  test('each step is counted', async () => {
     const browser = stage.browser();
     const count = (outcome: string) =>
       metricValue(stage.login, `sallyport_login_hand_overs_total{outcome="${outcome}"}`);
@@ -134,14 +134,14 @@ describe('one login', () => {
 });
 
 describe('a code', () => {
-  /** A browser with a login at the login origin, and the address of a hand-over that it has not gone to yet. */
+  /** A browser that is logged in at the login origin, and a hand-over address that it has not visited yet. */
   async function halfway(url = `${SHOP}/orders`) {
     const browser = stage.browser();
     await browser.submit(await browser.open(`${LOGIN}/auth/login`), { username: 'alice', password: PASSWORD });
     return { browser, address: await stage.codeAddress(browser, url) };
   }
 
-  /** Nobody is logged in by it, and the page leads on. */
+  /** Asserts that the address logs nobody in, and that its page links to the login. */
   async function isRefused(browser: ReturnType<OriginsStage['browser']>, address: string, note: RegExp) {
     const before = events(stage.login, 'hand_over_refused').length;
     const page = await browser.step(address);
@@ -151,7 +151,7 @@ describe('a code', () => {
     expect(refused).toEqual([expect.objectContaining({ note: expect.stringMatching(note) })]);
   }
 
-  test('works once: the same address again opens nothing for a browser that has lost its cookie', async () => {
+  test('works once, even for a browser that has lost its session cookie', async () => {
     const { browser, address } = await halfway();
     expect((await browser.step(address)).headers.location).toBe('/orders');
     browser.cookies.forget(new URL(SHOP).hostname, '__Host-sid');
@@ -160,7 +160,7 @@ describe('a code', () => {
     expect(again.headers['set-cookie']).toBeUndefined();
   });
 
-  test('that was used, with a transaction that was not: replayed with another one, it is refused', async () => {
+  test('is refused when replayed with another transaction', async () => {
     const { browser, address } = await halfway();
     const other = new URL(await stage.codeAddress(browser, `${SHOP}/other`));
     await browser.step(address);
@@ -168,7 +168,7 @@ describe('a code', () => {
     await isRefused(browser, other.href, /already used/);
   });
 
-  test('SES-03, CSRF-12: of one browser logs in no other: a victim who is led to it stays who they are', async () => {
+  test('SES-03, CSRF-12: is useless in another browser: a victim sent to it stays logged in as before', async () => {
     const { address } = await halfway();
     await isRefused(stage.browser(), address, /without the cookie/);
     const victim = stage.browser();
@@ -177,7 +177,7 @@ describe('a code', () => {
     expect(JSON.parse((await victim.fetch(`${SHOP}/auth/session`)).body)).toMatchObject({ subject: 'u-bob' });
   });
 
-  test('of another browser is refused with a state of this one, and used up by it', async () => {
+  test('from another browser is refused with this one’s state, and is used up', async () => {
     const { browser, address } = await halfway();
     const attacker = await halfway();
     const mixed = new URL(attacker.address);
@@ -186,7 +186,7 @@ describe('a code', () => {
     await isRefused(browser, address, /already used/);
   });
 
-  test('for one origin is refused on another, whose transaction it is presented with', async () => {
+  test('for one origin is refused with a transaction of another', async () => {
     const { browser, address } = await halfway();
     const admin = new URL(await stage.codeAddress(browser, `${ADMIN}/`));
     admin.searchParams.set('code', new URL(address).searchParams.get('code') ?? '');
@@ -195,7 +195,7 @@ describe('a code', () => {
     await isRefused(browser, moved, /no hand-over with that state/);
   });
 
-  test('is refused on another origin even to a browser that has the cookie of the hand-over there', async () => {
+  test('is refused on another origin, even with the hand-over cookie there', async () => {
     const { browser, address } = await halfway();
     const [shop, admin] = [SHOP, ADMIN].map((origin) => new URL(origin).hostname) as [string, string];
     for (const [name, value] of Object.entries(browser.cookies.of(shop))) browser.cookies.put(admin, name, value);
@@ -212,16 +212,16 @@ describe('a code', () => {
     ['no code', (url: URL) => url.searchParams.delete('code'), /missing, malformed/],
     ['two codes', (url: URL) => url.searchParams.append('code', 'x'.repeat(43)), /or repeated/],
     ['two states', (url: URL) => url.searchParams.append('state', 'x'.repeat(43)), /or repeated/],
-    ['a code of another form', (url: URL) => url.searchParams.set('code', '../../x'), /malformed/],
+    ['a malformed code', (url: URL) => url.searchParams.set('code', '../../x'), /malformed/],
     ['a made-up code', (url: URL) => url.searchParams.set('code', 'A'.repeat(43)), /code unknown or expired/],
-  ])('with %s is refused', async (_what, change, note) => {
+  ])('is refused when the address has %s', async (_what, change, note) => {
     const { browser, address } = await halfway();
     const url = new URL(address);
     change(url);
     await isRefused(browser, url.href, note);
   });
 
-  test('the person who took long at the form is not asked again', async () => {
+  test('is issued even after 15 minutes at the login form', async () => {
     const browser = stage.browser();
     const form = await browser.open(`${SHOP}/late`);
     clocks.advance(15 * 60_000);
@@ -229,7 +229,7 @@ describe('a code', () => {
     expect([page.status, page.url.href]).toEqual([200, `${SHOP}/late`]);
   });
 
-  test('Fetch: neither its address nor that of the login origin is told to other pages', async () => {
+  test('Fetch: does not leak into Referer, redirects or logs', async () => {
     const { browser, address } = await halfway();
     const answer = await browser.step(address);
     expect([answer.headers['referrer-policy'], answer.headers['cache-control']]).toEqual(['no-referrer', 'no-store']);
@@ -241,7 +241,7 @@ describe('a code', () => {
   });
 });
 
-describe('what the login origin answers to raw requests', () => {
+describe('a raw request to the login origin', () => {
   const secret = 'A'.repeat(43);
   const asked = (to: string) => `/auth/hand-over?to=${encodeURIComponent(to)}&state=${secret}&challenge=${secret}`;
   let cookie = '';
@@ -251,22 +251,27 @@ describe('what the login origin answers to raw requests', () => {
   });
 
   test.each([
-    ['RED-06: an origin that is not ours', LOGIN, asked('https://evil.example'), 400],
-    ['RED-11: a name that begins like ours', LOGIN, asked(`${SHOP}.evil.example`), 400],
-    ['RED-06: ours as a user name', LOGIN, asked(`${SHOP}@evil.example`), 400],
-    ['RED-13: another port', LOGIN, asked(`${SHOP}:8443`), 400],
-    ['RED-13: plain http', LOGIN, asked(SHOP.replace('https', 'http')), 400],
-    ['a path on ours', LOGIN, asked(`${SHOP}/elsewhere`), 400],
-    ['another spelling of ours', LOGIN, asked(SHOP.toUpperCase()), 400],
-    ['the login origin itself', LOGIN, asked(LOGIN), 400],
-    ['two origins', LOGIN, `${asked(SHOP)}&to=${encodeURIComponent(ADMIN)}`, 400],
-    ['two challenges', LOGIN, `${asked(SHOP)}&challenge=${secret}`, 400],
-    ['no challenge', LOGIN, `/auth/hand-over?to=${SHOP}&state=${secret}`, 400],
-    ['a state with a line break', LOGIN, asked(SHOP).replace(`state=${secret}`, 'state=x%0d%0aSet-Cookie:x=1'), 400],
-    ['an unknown route', LOGIN, `${asked(SHOP)}&route=nothing`, 400],
-    ['on an origin at which nobody logs in', SHOP, asked(ADMIN), 404],
-    ['a code on the login origin', LOGIN, `/auth/handed-over?code=${secret}&state=${secret}`, 404],
-  ])('%s', async (_what, origin, target, status) => {
+    ['RED-06: for a foreign origin', LOGIN, asked('https://evil.example'), 400],
+    ['RED-11: for a host name that begins like ours', LOGIN, asked(`${SHOP}.evil.example`), 400],
+    ['RED-06: for our host as a user name', LOGIN, asked(`${SHOP}@evil.example`), 400],
+    ['RED-13: for another port', LOGIN, asked(`${SHOP}:8443`), 400],
+    ['RED-13: for plain http', LOGIN, asked(SHOP.replace('https', 'http')), 400],
+    ['for our origin with a path', LOGIN, asked(`${SHOP}/elsewhere`), 400],
+    ['for our origin in upper case', LOGIN, asked(SHOP.toUpperCase()), 400],
+    ['for the login origin itself', LOGIN, asked(LOGIN), 400],
+    ['with two origins', LOGIN, `${asked(SHOP)}&to=${encodeURIComponent(ADMIN)}`, 400],
+    ['with two challenges', LOGIN, `${asked(SHOP)}&challenge=${secret}`, 400],
+    ['without a challenge', LOGIN, `/auth/hand-over?to=${SHOP}&state=${secret}`, 400],
+    [
+      'with a line break in the state',
+      LOGIN,
+      asked(SHOP).replace(`state=${secret}`, 'state=x%0d%0aSet-Cookie:x=1'),
+      400,
+    ],
+    ['for an unknown route', LOGIN, `${asked(SHOP)}&route=nothing`, 400],
+    ['that reaches another origin instead', SHOP, asked(ADMIN), 404],
+    ['with a code for the login origin itself', LOGIN, `/auth/handed-over?code=${secret}&state=${secret}`, 404],
+  ])('%s is refused', async (_what, origin, target, status) => {
     await using connection = await RawConnection.open(stage.login.gateway.port);
     connection.write(requestHead('GET', target, [`Host: ${new URL(origin).host}`, cookie]));
     const answer = await connection.response();
@@ -277,7 +282,7 @@ describe('what the login origin answers to raw requests', () => {
     ]);
   });
 
-  test('a script of a sibling origin gets no code, though the browser sends its cookies within the site', async () => {
+  test('by a script of a sibling origin gets no code, even with the site’s cookies', async () => {
     await using connection = await RawConnection.open(stage.login.gateway.port);
     const fetched = ['Sec-Fetch-Mode: no-cors', 'Sec-Fetch-Site: same-site', 'Sec-Fetch-Dest: empty'];
     connection.write(requestHead('GET', asked(SHOP), [`Host: ${new URL(LOGIN).host}`, cookie, ...fetched]));
@@ -285,7 +290,7 @@ describe('what the login origin answers to raw requests', () => {
     expect([answer.status, answer.headers.get('location')]).toEqual([401, undefined]);
   });
 
-  test('RED-01: where a person wanted to go stays on the origin that asked, whatever the address says', async () => {
+  test('RED-01: cannot move return_to off the origin that asked', async () => {
     const browser = stage.browser();
     const page = await stage.logIn(browser, `${SHOP}/auth/login?return_to=//evil.example`);
     expect(page.url.href).toBe(`${SHOP}/`);
@@ -294,10 +299,10 @@ describe('what the login origin answers to raw requests', () => {
   });
 });
 
-/** Where a page leads by itself. */
+/** The target of a page's Refresh header. */
 const refreshOf = ({ headers, url }: Page): URL => new URL(String(headers['refresh']).replace('0; url=', ''), url);
 
-test('P4: a login page of the operator on the login origin serves all origins, by the session that its backend opens', async () => {
+test('P4: a custom login page on the login origin serves all origins through its backend’s session', async () => {
   const secret = 's'.repeat(32);
   await using files = new Files();
   await using own = await OriginsStage.start({
@@ -332,8 +337,8 @@ test('P4: a login page of the operator on the login origin serves all origins, b
   });
 });
 
-describe('floods', () => {
-  test('begun from one network are refused before they reach the store, and so are codes', async () => {
+describe('a flood', () => {
+  test('of hand-overs or codes from one network gets 429', async () => {
     await using throttled = await OriginsStage.start({ login: { throttle: { startsPerAddress: 3 } } });
     const browser = throttled.browser();
     const begin = () => browser.step(`${SHOP}/auth/login?return_to=/orders`);
@@ -360,22 +365,22 @@ describe('floods', () => {
 });
 
 describe('cookies', () => {
-  test('SameSite=Strict: pages of ours lead on, since the cookie stays behind in redirects from another site', async () => {
+  test('SameSite=Strict: pages continue the hand-over, since redirects from another site lack the cookie', async () => {
     await using strict = await OriginsStage.start({ config: { session: { cookie: { sameSite: 'strict' } } } });
     const browser = strict.browser();
     await browser.submit(await browser.open(`${LOGIN}/auth/login`), { username: 'alice', password: PASSWORD });
-    // A link on a page of the other site, which is not that of the login origin.
+    // A link on a page of the other site, to which the login origin does not belong.
     const first = await browser.open(`${ADMIN}/orders`, await browser.step(`${ADMIN}/auth/logged-out`));
     expect(first.url.href).toContain(`${LOGIN}/auth/hand-over?`);
     const second = await browser.open(refreshOf(first), first);
     expect(second.url.href).toContain(`${ADMIN}/auth/handed-over?`);
     const page = await browser.open(refreshOf(second), second);
     expect([page.status, page.url.href]).toEqual([200, `${ADMIN}/orders`]);
-    // Without a login, that page leads to the form, and not to itself.
+    // Without a login, that page leads to the form and not back to itself.
     expect((await strict.browser().open(`${first.url}&again=1`)).url.pathname).toBe('/auth/login');
   });
 
-  test('a login that is remembered gives each origin a cookie that outlives the browser', async () => {
+  test('a remembered login gives each origin a persistent cookie', async () => {
     await using remembering = await OriginsStage.start({ config: { session: { remember: {} } } });
     const browser = remembering.browser();
     await remembering.logIn(browser, `${SHOP}/`, { remember: 'yes' });
@@ -383,12 +388,12 @@ describe('cookies', () => {
     expect(set.find((line) => line.startsWith('__Host-sid='))).toMatch(/; SameSite=Lax; Max-Age=2592000$/);
   });
 
-  test('a browser that keeps no cookie is told so, and is not sent in a circle', async () => {
+  test('a browser that keeps no cookies is told so instead of looping', async () => {
     const page = await stage.browser().open(`${SHOP}/auth/login?cookie=1&return_to=/orders`);
     expect([page.status, page.body.includes('Cookie missing')]).toEqual([400, true]);
   });
 
-  test('a session that was opened on an origin itself is good there, and only there, before and after a reload', async () => {
+  test('a session opened on an origin itself stays valid there when a reload adds a login origin', async () => {
     const gateway = stage.login.gateway;
     const line = await gateway.cookie('carol');
     const ask = async (origin: string) =>

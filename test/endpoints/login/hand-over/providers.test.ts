@@ -1,4 +1,4 @@
-/** Several origins and an identity provider, which knows the login origin and no other. */
+/** Several origins and an identity provider that knows only the login origin. */
 
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -43,7 +43,7 @@ const newBrowser = () =>
 
 const tokenSeen = () => decodeJwt(stage.upstream.last.values('authorization')[0]?.replace('Bearer ', '') ?? '');
 
-test('a route of another origin that names a provider leads straight to it, and back', async () => {
+test('on another origin, a route that names a provider leads straight to it and back', async () => {
   const browser = newBrowser();
   const shown = await browser.open(`${SHOP}/direct?x=1`);
   expect(stage.idp.shows(shown)).toBe(true);
@@ -54,7 +54,7 @@ test('a route of another origin that names a provider leads straight to it, and 
   expect(callbacks.map(({ url }) => url.origin)).toEqual([LOGIN]);
 });
 
-test('RFC 9470: a route of another origin that requires more gets it at the login origin, once', async () => {
+test('RFC 9470: a step-up for a route on another origin happens at the login origin, once', async () => {
   const browser = newBrowser();
   await stage.idp.logIn(browser, await browser.open(`${SHOP}/direct`));
   const { sid } = tokenSeen();
@@ -69,7 +69,7 @@ test('RFC 9470: a route of another origin that requires more gets it at the logi
   expect([other.status, other.url.href]).toEqual([200, `${ADMIN}/payouts`]);
 });
 
-test('the tokens of the provider, sealed under the session id, are at hand on another origin', async () => {
+test('the provider’s tokens, sealed under the session id, are also available on another origin', async () => {
   const browser = newBrowser();
   await stage.idp.logIn(browser, await browser.open(`${SHOP}/direct`));
   const tokenAt = async (origin: string) => {
@@ -81,7 +81,7 @@ test('the tokens of the provider, sealed under the session id, are at hand on an
   expect(await tokenAt(SHOP)).toEqual(there);
 });
 
-test('RP-Initiated Logout §2: a logout on another origin goes on at the provider, with the ID token, and comes back there', async () => {
+test('RP-Initiated Logout §2: a logout on another origin continues at the provider and returns to that origin', async () => {
   const browser = newBrowser();
   await stage.idp.logIn(browser, await browser.open(`${SHOP}/direct`));
   const page = await browser.submit(await browser.open(`${SHOP}/auth/logout`), {}, '/auth/logout');

@@ -1,4 +1,4 @@
-/** Refresh cookies of several origins that share a login: each has a family of its own for the one session. */
+/** Refresh cookies of several origins that share a login: each has its own family for the shared session. */
 
 import { describe, expect, test } from 'vitest';
 import { DependencyFault } from '../../../../src/errors.ts';
@@ -12,7 +12,7 @@ const statusesOf = async (browser: PlainBrowser) =>
 const refreshCookieOf = (browser: PlainBrowser, origin: string) =>
   browser.cookies.get(new URL(origin).hostname, '__Secure-refresh');
 
-/** A browser that was on all origins. */
+/** A browser that has visited all origins. */
 async function logInEverywhere(stage: OriginsStage): Promise<PlainBrowser> {
   const browser = stage.browser();
   await stage.logIn(browser, `${SHOP}/`);
@@ -20,10 +20,10 @@ async function logInEverywhere(stage: OriginsStage): Promise<PlainBrowser> {
   return browser;
 }
 
-describe('where every login gets a refresh cookie', () => {
+describe('with refresh.everyLogin', () => {
   const config = { refresh: { everyLogin: true } };
 
-  test('each origin gets one of its own with the hand-over, for the same session', async () => {
+  test('the hand-over gives each origin its own refresh cookie for the same session', async () => {
     await using stage = await OriginsStage.start({ config });
     const browser = await logInEverywhere(stage);
     expect(await statusesOf(browser)).toEqual([200, 200, 200]);
@@ -33,7 +33,7 @@ describe('where every login gets a refresh cookie', () => {
     expect(new Set(begun.map(({ handle }) => handle)).size).toBe(1);
   });
 
-  test('the cookie outlives the browser where the session is remembered', async () => {
+  test('a remembered session makes the refresh cookie persistent', async () => {
     await using stage = await OriginsStage.start({ config: { ...config, session: { remember: {} } } });
     const browser = stage.browser();
     await stage.logIn(browser, `${SHOP}/`, { remember: 'yes' });
@@ -41,7 +41,7 @@ describe('where every login gets a refresh cookie', () => {
     expect(lines.find((line) => line.startsWith('__Secure-refresh='))).toMatch(/; Max-Age=2592000$/);
   });
 
-  test('REF-11: one of them is useless beside the session cookie of another login', async () => {
+  test('REF-11: a refresh cookie is useless beside another login’s session cookie', async () => {
     await using stage = await OriginsStage.start({ config });
     const [browser, other] = [await logInEverywhere(stage), await logInEverywhere(stage)];
     const stolen = refreshCookieOf(browser, SHOP)?.value ?? '';
@@ -49,14 +49,14 @@ describe('where every login gets a refresh cookie', () => {
     expect((await other.fetch(`${ADMIN}/auth/refresh`, { cookie }, 'POST')).status).toBe(400);
   });
 
-  test('a logout on one of the origins ends all of them', async () => {
+  test('a logout on one origin ends the refresh cookies of all', async () => {
     await using stage = await OriginsStage.start({ config });
     const browser = await logInEverywhere(stage);
     await browser.submit(await browser.open(`${ADMIN}/auth/logout`));
     expect(await statusesOf(browser)).toEqual([400, 400, 400]);
   });
 
-  test('a store that keeps no family fails the hand-over, and logs nobody out elsewhere', async () => {
+  test('a store fault fails the hand-over with 503 and logs nobody out elsewhere', async () => {
     await using stage = await OriginsStage.start({ config });
     const browser = stage.browser();
     await stage.logIn(browser, `${SHOP}/`);

@@ -1,4 +1,4 @@
-/** A login handed over between two replicas over a real Redis, which has no secret of it, and which stops answering. */
+/** Logins handed over between two replicas with a real Redis, which contains no secret and may stop answering. */
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemClocks } from '../../../../src/lib/clock.ts';
@@ -27,11 +27,11 @@ afterAll(async () => {
 
 const port = (stage: OriginsStage) => stage.login.gateway.port;
 
-/** A browser whose requests to the login origin reach one replica, and those to the others the other. */
+/** A browser that reaches one replica at the login origin, and the other replica at all other origins. */
 const browserOfBoth = () =>
   new PlainBrowser({ origins: { [LOGIN]: port(one), [SHOP]: port(other), [ADMIN]: port(other) } });
 
-/** Everything that is in Redis. */
+/** All keys and values in Redis. */
 async function everything(): Promise<string> {
   const keys = (await redis.cli('KEYS', '*')).split('\n');
   const values = await Promise.all(
@@ -40,7 +40,7 @@ async function everything(): Promise<string> {
   return values.flat().join('\n');
 }
 
-test('what one replica begins the other completes, and a logout on either ends the session on both', async () => {
+test('one replica completes what the other began, and a logout ends the session on both', async () => {
   const browser = browserOfBoth();
   const page = await one.logIn(browser, `${SHOP}/orders`);
   expect([page.status, page.url.href]).toEqual([200, `${SHOP}/orders`]);
@@ -50,7 +50,7 @@ test('what one replica begins the other completes, and a logout on either ends t
   expect(await sessionStatus(browser, ADMIN)).toBe(401);
 });
 
-test('a code is taken once by two replicas that get it at the same moment', async () => {
+test('a code presented to two replicas at once is accepted once', async () => {
   const browser = browserOfBoth();
   await browser.submit(await browser.open(`${LOGIN}/auth/login`), { username: 'alice', password: PASSWORD });
   const address = await one.codeAddress(browser, `${SHOP}/orders`);
@@ -62,7 +62,7 @@ test('a code is taken once by two replicas that get it at the same moment', asyn
   expect(set.filter((line) => line.startsWith('__Host-sid='))).toHaveLength(1);
 });
 
-test('a copy of the store has neither the session id, nor a linked cookie, nor a code', async () => {
+test('the store contains no session id, linked cookie or code', async () => {
   const browser = browserOfBoth();
   await one.logIn(browser, `${SHOP}/orders`);
   const address = new URL(await one.codeAddress(browser, `${ADMIN}/people`));
@@ -73,13 +73,13 @@ test('a copy of the store has neither the session id, nor a linked cookie, nor a
 });
 
 describe('while Redis does not answer', () => {
-  test('hand-overs get 503 and no cookie changes; who is known is served, who is not is not logged out', async () => {
+  test('hand-overs get 503, cached sessions are served, and nobody is logged out', async () => {
     const known = browserOfBoth();
     await one.logIn(known, `${SHOP}/orders`);
     const unknown = browserOfBoth();
     await one.logIn(unknown, `${SHOP}/orders`);
     const halfway = await one.codeAddress(known, `${ADMIN}/people`);
-    // A replica that has just started knows neither links nor sessions.
+    // A replica that has just started has cached neither links nor sessions.
     await using fresh = await OriginsStage.start({
       clocks: systemClocks,
       config: { store: { redis: { url: redis.url, commandTimeout: '1s' } } },

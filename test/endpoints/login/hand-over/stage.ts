@@ -36,23 +36,23 @@ export class OriginsStage implements AsyncDisposable {
     return new OriginsStage(stage, upstream);
   }
 
-  /** A browser that has been nowhere yet. */
+  /** A browser without any cookies. */
   browser(): PlainBrowser {
     return new PlainBrowser({
       origins: Object.fromEntries(ORIGINS.map((origin) => [origin, this.login.gateway.port])),
     });
   }
 
-  /** Opens a page that needs a login, and logs in by the form that it leads to. */
+  /** Opens a page that needs a login, and logs in with the form that it leads to. */
   async logIn(browser: PlainBrowser, url = `${SHOP}/`, fields: Record<string, string> = {}): Promise<Page> {
     const form = await browser.open(url);
     return browser.submit(form, { username: 'alice', password: PASSWORD, ...fields });
   }
 
   /**
-   * Goes on from an address to the end of a hand-over.
+   * Follows redirects from an address to the end of a hand-over.
    *
-   * @returns the address with the code, to which the browser has not gone yet
+   * @returns the address with the code, which the browser has not visited yet
    */
   async codeAddress(browser: PlainBrowser, url: string): Promise<string> {
     let next = url;

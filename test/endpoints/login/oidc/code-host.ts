@@ -1,6 +1,6 @@
 /**
- * A server of plain OAuth 2.0, as GitHub is one: no discovery, no ID tokens, a secret in the body, errors of the token endpoint
- * with status 200, a numeric id, and the addresses of email in a list of their own.
+ * A plain OAuth 2.0 server like GitHub's: no discovery, no ID tokens, a secret in the body, token errors with status 200, a
+ * numeric id, and email addresses in a separate document.
  */
 
 import { createHash, randomBytes } from 'node:crypto';

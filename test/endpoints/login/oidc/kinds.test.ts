@@ -1,4 +1,4 @@
-/** Providers of different kinds, and what differs for them. */
+/** Logins with different kinds of providers. */
 
 import { generateKeyPairSync, hash, X509Certificate } from 'node:crypto';
 import { decodeProtectedHeader } from 'jose';
@@ -13,14 +13,14 @@ import { ProviderStage, PUBLIC_ORIGIN } from './stage.ts';
 const ADA = { subject: 'corporate|ada', user: { name: 'Ada Lovelace', email: 'ada@example.com' } };
 
 describe('an OpenID provider', () => {
-  test.each(['RS256', 'PS256', 'ES256', 'EdDSA'] as const)('signs ID tokens with %s', async (idTokenAlgorithm) => {
+  test.each(['RS256', 'PS256', 'ES256', 'EdDSA'] as const)('may sign ID tokens with %s', async (idTokenAlgorithm) => {
     await using stage = await ProviderStage.start({ idp: { idTokenAlgorithm } });
     const browser = stage.browser();
     await stage.logIn(browser);
     expect(await stage.who(browser)).toMatchObject(ADA);
   });
 
-  test('gives claims in the ID token, and userinfo is not asked', async () => {
+  test('may put claims in the ID token, so that userinfo is not called', async () => {
     await using stage = await ProviderStage.start({
       idp: { claimsIn: 'idToken' },
       provider: { userinfo: false, roles: 'realm_access.roles', scopes: ['openid', 'profile', 'email', 'roles'] },
@@ -31,7 +31,7 @@ describe('an OpenID provider', () => {
     expect(stage.idp.countOf('userinfo')).toBe(0);
   });
 
-  test('takes an assertion signed with a key instead of a secret', async () => {
+  test('accepts an assertion signed with a key instead of a secret', async () => {
     await using files = new Files();
     await using stage = await ProviderStage.start({
       idp: { clientAuthentication: 'private_key_jwt' },
@@ -51,7 +51,7 @@ describe('an OpenID provider', () => {
     expect(await stage.who(browser)).toMatchObject(ADA);
   });
 
-  test('finds the key of an assertion by its certificate', async () => {
+  test('finds the assertion’s key by its certificate', async () => {
     using files = new CertificateFiles();
     const pair = new TestAuthority().issue({ names: ['shop.example.com'] });
     const { publicKey, raw } = new X509Certificate(pair.certificate);
@@ -70,7 +70,7 @@ describe('an OpenID provider', () => {
     expect(header).toMatchObject({ alg: 'ES256', 'x5t#S256': hash('sha256', raw, 'base64url') });
   });
 
-  test('that refuses the key of the gateway is 503, and the log says why', async () => {
+  test('that refuses the gateway’s key leads to a 503, and the log says why', async () => {
     await using files = new Files();
     const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const keyFile = await files.write('key.pem', privateKey.export({ type: 'pkcs8', format: 'pem' }).toString());
@@ -87,7 +87,7 @@ describe('an OpenID provider', () => {
   });
 
   test.each(['lax', 'strict'])(
-    'OIDC-15: sends the browser back with a form; the session cookie is SameSite=%s',
+    'OIDC-15: may answer with a form when the session cookie is SameSite=%s',
     async (sameSite) => {
       await using stage = await ProviderStage.start({
         provider: { responseMode: 'formPost' },
@@ -109,7 +109,7 @@ describe('an OpenID provider', () => {
     },
   );
 
-  test('OIDC-18: an answer in a mode that was not asked for is refused', async () => {
+  test('OIDC-18: is refused when it answers in another response mode', async () => {
     await using stage = await ProviderStage.start({ provider: { responseMode: 'formPost' } });
     const browser = stage.browser();
     await browser.open(`${PUBLIC_ORIGIN}/orders`);
@@ -118,7 +118,7 @@ describe('an OpenID provider', () => {
     expect(stage.lastEvent('login_failed')).toMatchObject({ note: 'response_mode is not the one that was asked for' });
   });
 
-  test('may ask for nothing but reauthentication when somebody wants another account', async () => {
+  test('gets prompt=login when a user switches accounts', async () => {
     await using stage = await ProviderStage.start({ idp: { pushedAuthorizationRequests: 'off' } });
     const browser = stage.browser();
     await stage.logIn(browser);
@@ -128,12 +128,12 @@ describe('an OpenID provider', () => {
     expect(asked?.url.searchParams.get('response_type')).toBe('code');
     await stage.idp.logIn(browser, page, 'grace');
     expect(await stage.who(browser)).toMatchObject({ subject: 'corporate|grace' });
-    // The session that it takes the place of has ended.
+    // The previous session has ended.
     expect(await stage.gateway.gateway.sessions.list('corporate|ada')).toEqual([]);
   });
 });
 
-describe('a provider of plain OAuth 2.0', () => {
+describe('a plain OAuth 2.0 provider', () => {
   async function start(host: CodeHost, files: Files, keys: Record<string, unknown> = {}) {
     return startGateway({
       config: {
@@ -154,7 +154,7 @@ describe('a provider of plain OAuth 2.0', () => {
     });
   }
 
-  test('has no ID token: the user comes from userinfo and further documents, with the verified one of several addresses', async () => {
+  test('identifies the user by userinfo and other documents, with the verified email address', async () => {
     await using files = new Files();
     await using host = await CodeHost.start();
     await using gateway = await start(host, files, { allow: { groups: ['example'], emailDomains: ['example.com'] } });
@@ -180,7 +180,7 @@ describe('a provider of plain OAuth 2.0', () => {
     ['allow.groups: in none of them', { orgs: [{ login: 'another' }] }],
     ['no usable claim for the subject', { user: { login: 'octocat' } }],
     ['userinfo: not a JSON object', { user: ['octocat'] }],
-  ])('refuses by %s', async (note, changed) => {
+  ])('a login is refused: %s', async (note, changed) => {
     await using files = new Files();
     await using host = await CodeHost.start();
     Object.assign(host, changed);

@@ -5,7 +5,7 @@ import { ProviderStage, PUBLIC_ORIGIN } from './stage.ts';
 const AT_LOGIN = `${PUBLIC_ORIGIN}/auth/login`;
 
 describe('a login with an identity provider', () => {
-  test('leads from a deep link to the provider at once, and back to the link, logged in', async () => {
+  test('leads from a deep link straight to the provider and back', async () => {
     await using stage = await ProviderStage.start();
     const browser = stage.browser();
     const page = await stage.logIn(browser, '/orders?page=2&q=a%26b');
@@ -18,7 +18,7 @@ describe('a login with an identity provider', () => {
     expect(stage.lastEvent('login')).toMatchObject({ method: 'oidc', account: 'corporate', subject: 'corporate|ada' });
   });
 
-  test('sends PKCE by S256, state, nonce and the exact redirect URI, by a pushed request where that is offered', async () => {
+  test('sends PKCE (S256), state, nonce and the exact redirect URI in a pushed request', async () => {
     await using stage = await ProviderStage.start();
     const browser = stage.browser();
     await stage.logIn(browser);
@@ -37,7 +37,7 @@ describe('a login with an identity provider', () => {
     expect([...(atProvider?.url.searchParams.keys() ?? [])].toSorted()).toEqual(['client_id', 'request_uri']);
   });
 
-  test('comes back at the callback path that is registered, and at no other', async () => {
+  test('returns to the configured callback path only', async () => {
     await using stage = await ProviderStage.start({
       idp: { redirectUris: [`${PUBLIC_ORIGIN}/oauth2/callback`] },
       provider: { callbackPath: '/callback' },
@@ -75,7 +75,7 @@ describe('a login with an identity provider', () => {
     for (let tab = 0; tab < 20; tab += 1) tabs.push(await browser.open(`${PUBLIC_ORIGIN}/tab/${tab}`));
     const lines = browser.hops.flatMap(({ setCookies }) => setCookies.filter((it) => it.startsWith('__Host-login-')));
     expect(new Set(lines.map((line) => line.split(';')[0]))).toHaveLength(1);
-    // Offered for half an hour, and kept for a day once it is used.
+    // It lasts half an hour at first, and a day once it is used.
     expect(lines[0]).toMatch(/; Max-Age=1800$/);
     expect(lines.at(-1)).toMatch(
       /^__Host-login-([\w-]{4})=\1[\w-]{39}; Path=\/; Secure; HttpOnly; SameSite=Lax; Max-Age=86400$/,
@@ -89,7 +89,7 @@ describe('a login with an identity provider', () => {
     }
   });
 
-  test('a browser that keeps no cookie is told so before it leaves, and where it wanted to go is kept', async () => {
+  test('tells a browser without cookies before it leaves, and keeps its target', async () => {
     await using stage = await ProviderStage.start();
     const browser = stage.browser();
     let page = await browser.step(`${AT_LOGIN}?return_to=%2Forders`);
@@ -103,7 +103,7 @@ describe('a login with an identity provider', () => {
     expect(stage.lastEvent('login_failed')).toMatchObject({ reason: 'login_cookie_missing', account: 'corporate' });
   });
 
-  test('OIDC-02: an answer in another browser than that which began the login opens no session', async () => {
+  test('OIDC-02: opens no session when the answer comes from another browser', async () => {
     await using stage = await ProviderStage.start();
     const browser = stage.browser();
     const shown = await browser.open(`${PUBLIC_ORIGIN}/orders`);
@@ -119,7 +119,7 @@ describe('a login with an identity provider', () => {
     expect((await browser.open(callback)).url.pathname).toBe('/orders');
   });
 
-  test('OIDC-08: the same answer twice leads somebody who is logged in on, and asks others to begin again', async () => {
+  test('OIDC-08: repeating the answer sends logged-in users on and asks others to start over', async () => {
     await using stage = await ProviderStage.start();
     const browser = stage.browser();
     const shown = await browser.open(`${PUBLIC_ORIGIN}/orders?page=2`);
@@ -134,7 +134,7 @@ describe('a login with an identity provider', () => {
     expect(stage.idp.countOf('token')).toBe(1);
   });
 
-  test('a login that takes over ten minutes begins again, and where it led to is kept', async () => {
+  test('expires after ten minutes and keeps its target', async () => {
     const clocks = new TestClocks();
     await using stage = await ProviderStage.start({ clocks });
     const browser = stage.browser();
@@ -147,7 +147,7 @@ describe('a login with an identity provider', () => {
     expect(stage.lastEvent('login_failed')).toMatchObject({ note: 'the login took over 10 minutes' });
   });
 
-  test('a provider that is down: login says so with 503 and Retry-After, those who are logged in notice nothing', async () => {
+  test('gets 503 with Retry-After while the provider is down; existing sessions continue', async () => {
     await using stage = await ProviderStage.start();
     const browser = stage.browser();
     await stage.logIn(browser);
@@ -164,7 +164,7 @@ describe('a login with an identity provider', () => {
     expect((await stage.logIn(other)).status).toBe(200);
   });
 
-  test('somebody who cancels is told so, and can try again with the target kept', async () => {
+  test('that is cancelled gets a page to try again with the same target', async () => {
     await using stage = await ProviderStage.start();
     const browser = stage.browser();
     const page = await stage.idp.cancel(browser, await browser.open(`${PUBLIC_ORIGIN}/orders`));
@@ -178,7 +178,7 @@ describe('a login with an identity provider', () => {
     expect(await stage.who(browser)).toBe(null);
   });
 
-  test('with a password form beside it, the login page offers both; ?provider= and a route choose', async () => {
+  test('is offered beside the password form, or chosen by a route', async () => {
     const routes = [
       { id: 'app', match: { path: '/' }, credential: 'session' },
       { id: 'team', match: { path: '/team' }, credential: 'session', login: 'corporate' },

@@ -1,4 +1,4 @@
-/** Many logins at once: they get to where they wanted, and what they leave in the store is bounded, as are those that nobody goes on with. */
+/** Many logins at once: they reach their targets, and what they and abandoned logins leave in the store is bounded. */
 
 import { expect, test } from 'vitest';
 import { OidcStage } from '../../../attack/oidc-stage.ts';
@@ -6,14 +6,14 @@ import type { PlainBrowser } from '../../../support/browsers/plain-browser.ts';
 import { PUBLIC_ORIGIN } from '../../../support/gateway.ts';
 import { RedisServer } from '../../../support/redis.ts';
 
-/** Connections that a browser has to one host. */
+/** Connections that a browser opens to one host. */
 const CONNECTIONS = 6;
-/** Logins that one browser has under way at most. */
+/** The most logins that one browser may have in progress. */
 const MOST = 500;
-/** As many of these as are gone on with. */
+/** How many of them the test completes. */
 const SOME = 40;
 
-/** A gateway with a Redis of its own. */
+/** A gateway with its own Redis. */
 async function withRedis() {
   const redis = await RedisServer.start();
   const stage = await OidcStage.start({ config: { store: { redis: { url: redis.url, commandTimeout: '10s' } } } });
@@ -33,7 +33,7 @@ async function withRedis() {
   };
 }
 
-/** Opens tabs as a browser does, a few at a time; each stops before the provider's answer is followed. */
+/** Opens tabs as a browser does, a few at a time; each stops before it follows the provider's answer. */
 async function answersOf(stage: OidcStage, browser: PlainBrowser, tabs: number): Promise<URL[]> {
   const answers: URL[] = [];
   let next = 0;
@@ -44,7 +44,7 @@ async function answersOf(stage: OidcStage, browser: PlainBrowser, tabs: number):
   return answers;
 }
 
-test('OIDC-14: of 520 tabs of one browser at once the store keeps 500: these log in, and the others have a way on', async () => {
+test('OIDC-14: of one browser’s 520 logins the store keeps 500, which succeed; the others can start over', async () => {
   await using it = await withRedis();
   const { stage } = it;
   const browser = stage.browser();
@@ -53,7 +53,7 @@ test('OIDC-14: of 520 tabs of one browser at once the store keeps 500: these log
   expect(await it.keys('sallyport:{sallyport:l:*')).toHaveLength(1);
   expect(Object.keys(browser.cookies.of('shop.example.com')).length).toBeLessThanOrEqual(CONNECTIONS);
 
-  // Which of those that were begun at the same moment is the older one is left open.
+  // Of logins that began at the same moment, any may count as the older one.
   const tabs = Array.from(
     { length: SOME },
     (_, at) => answers.length - 1 - Math.floor((at * (MOST - CONNECTIONS)) / SOME),
@@ -70,12 +70,12 @@ test('OIDC-14: of 520 tabs of one browser at once the store keeps 500: these log
     const again = await browser.open(new URL(link, page.url), page);
     expect(again.body).toContain('<h1>You are logged in</h1>');
   }
-  // Another tab has logged in meanwhile.
+  // No token was requested: another tab has logged in meanwhile.
   expect(stage.provider.countOf('token')).toBe(redeemed);
   expect(await it.underWay()).toBeLessThanOrEqual(MOST);
 });
 
-test('OIDC-14: fifty tabs at once all log in, although the browser has no cookie at first', async () => {
+test('OIDC-14: fifty tabs opened at once without a cookie all log in', async () => {
   await using it = await withRedis();
   const browser = it.stage.browser();
   const tabs = Array.from({ length: 50 }, (_, tab) => `/${tab}`);
@@ -83,7 +83,7 @@ test('OIDC-14: fifty tabs at once all log in, although the browser has no cookie
   expect(pages.map(({ status, url }) => `${status} ${url.pathname}`)).toEqual(tabs.map((tab) => `200 ${tab}`));
 });
 
-test('OIDC-19: navigations and logins that nobody goes on with leave nothing in the store', async () => {
+test('OIDC-19: abandoned navigations and logins leave nothing in the store', async () => {
   await using it = await withRedis();
   const { gateway } = it.stage.gateway;
   const before = await it.keys('*');

@@ -1,4 +1,4 @@
-/** Who somebody is, and whether they may log in, by the claims of their provider. */
+/** Who a user is, and whether they may log in, by the claims of their provider. */
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -41,19 +41,19 @@ function userOf(idToken: Claims, keys: Partial<ProviderConfig> = {}, userinfo: C
 }
 
 const json = fc.jsonValue({ maxDepth: 3 });
-/** Names of claims that lead nowhere by accident. */
+/** Claim names that no object inherits. */
 const claimName = fc.stringMatching(/^[a-z_:]{1,12}$/).filter((name) => !(name in {}));
 const verified = (email: string) => ({ sub: 'x', email, email_verified: true });
 
 describe('a claim path', () => {
-  test('finds a claim by its exact name, whatever dots are in it, before it leads into objects', () => {
+  test('prefers a claim with that exact name, dots included, to a nested one', () => {
     const claims = { 'https://example.com/roles': ['a'], 'a.b': 1, a: { b: 2, c: { d: 3 } } };
     expect(claimAt(claims, 'https://example.com/roles')).toEqual(['a']);
     expect(claimAt(claims, 'a.b')).toBe(1);
     expect(claimAt(claims, 'a.c.d')).toBe(3);
   });
 
-  test('leads through lists where it says so, and nowhere else', () => {
+  test('descends into lists only where it says so', () => {
     const claims = { orgs: [{ login: 'a', teams: [{ id: 1 }] }, { login: 'b' }, null, 'c'] };
     expect(claimAt(claims, 'orgs[].login')).toEqual(['a', 'b']);
     expect(claimAt(claims, 'orgs[].teams[].id')).toEqual([1]);
@@ -61,7 +61,7 @@ describe('a claim path', () => {
     expect(claimAt(claims, 'orgs.0')).toBeUndefined();
   });
 
-  test('never finds what a claim inherits, and never throws', () => {
+  test('never finds inherited properties and never throws', () => {
     fc.assert(
       fc.property(fc.dictionary(claimName, json), fc.stringMatching(/^[!-~]{1,30}$/), (claims, path) => {
         claimAt(claims, path);
@@ -72,7 +72,7 @@ describe('a claim path', () => {
       expect([path, claimAt({ a: {} }, path)]).toEqual([path, undefined]);
   });
 
-  test('finds what is there: names of objects, joined', () => {
+  test('finds a nested claim by its names joined with dots', () => {
     fc.assert(
       fc.property(fc.array(claimName, { minLength: 1, maxLength: 4 }), json, (names, value) => {
         const claims = names.reduceRight<unknown>((inner, name) => ({ [name]: inner }), value) as Claims;
@@ -81,7 +81,7 @@ describe('a claim path', () => {
     );
   });
 
-  test('gives texts of a string or a list of strings, and of nothing else', () => {
+  test('yields the strings of a claim or its list, and nothing else', () => {
     fc.assert(
       fc.property(json, (value) => {
         const texts = textsAt({ groups: value }, 'groups');
@@ -93,7 +93,7 @@ describe('a claim path', () => {
 });
 
 describe('a user', () => {
-  test('ASVS 10.3.3: has a subject that no other provider can give, whatever its own says', () => {
+  test('ASVS 10.3.3: has a subject that no other provider can produce', () => {
     const providerName = fc.stringMatching(/^[a-z0-9](?:[a-z0-9-]{0,8}[a-z0-9])?$/);
     const sub = fc.stringMatching(/^[!-~](?:[ -~]{0,20}[!-~])?$/);
     fc.assert(
@@ -119,11 +119,11 @@ describe('a user', () => {
     [true],
     [['ada']],
     [{}],
-  ])('without a usable subject is none: %j', (sub) => {
+  ])('without a usable subject is refused: %j', (sub) => {
     expect(map({ sub })).toMatchObject({ reason: 'login_response_invalid' });
   });
 
-  test('has the attributes that are mapped, from the ID token first, and what is not there is left out', () => {
+  test('has the mapped attributes, from the ID token first, without missing ones', () => {
     const user = userOf(
       { sub: 'ada', name: 'Ada', department: null },
       { attributes: { name: 'name', tenant: 'org.id', department: 'department', missing: 'nothing' } },
@@ -132,7 +132,7 @@ describe('a user', () => {
     expect(user.attributes).toEqual({ name: 'Ada', tenant: 7 });
   });
 
-  test('never has an attribute email that is not verified, whatever it is mapped from', () => {
+  test('never has an unverified email attribute, whatever it is mapped from', () => {
     fc.assert(
       fc.property(json, json, (email, isVerified) => {
         const user = userOf({ sub: 'x', mail: email, email_verified: isVerified }, { attributes: { email: 'mail' } });
@@ -142,14 +142,14 @@ describe('a user', () => {
     );
   });
 
-  test('in more groups than a session holds is refused, unless the groups that matter are named', () => {
+  test('in too many groups for a session is refused, unless allow names the relevant ones', () => {
     const groups = Array.from({ length: 300 }, (_, index) => `group-${index}`);
     expect(map({ sub: 'x', groups }, { groups: 'groups' })).toMatchObject({ reason: 'login_attributes_too_large' });
     const kept = userOf({ sub: 'x', groups }, { groups: 'groups', allow: { groups: ['group-7', 'other'] } });
     expect(kept.attributes['groups']).toEqual(['group-7']);
   });
 
-  test('of Entra whose groups were left out of the token is refused, where groups count', () => {
+  test('from Entra is refused where groups count but the token omits them', () => {
     const overage = { sub: 'x', _claim_names: { groups: 'src1' }, _claim_sources: { src1: { endpoint: 'https://x' } } };
     expect(map(overage, { preset: 'entra' })).toMatchObject({ reason: 'login_groups_missing' });
     expect(map({ sub: 'x', hasgroups: true }, { preset: 'entra' })).toMatchObject({ reason: 'login_groups_missing' });
@@ -169,7 +169,7 @@ describe('OIDC-17: an email address', () => {
     expect(emailOf({ email_verified: true }, { email: 'ada@example.com' })).toBeNull();
   });
 
-  test('counts by any other value of the claim only where that is the claim of Entra', () => {
+  test('is not verified by other values of the claim, apart from Entra’s xms_edov', () => {
     for (const value of [false, 'false', 1, '1', 'yes', [true], { a: 1 }, null]) {
       expect([value, emailOf({ email: 'ada@example.com', email_verified: value })]).toEqual([value, null]);
     }
@@ -177,7 +177,7 @@ describe('OIDC-17: an email address', () => {
     expect(emailOf(verified('ada@example.com'), null, { preset: 'entra' })).toBeNull();
   });
 
-  test('a list of addresses counts where the configuration names the document that has it, and nowhere else', () => {
+  test('in a list counts only if the configuration names its document', () => {
     const emails = [{ email: 'admin@example.com', primary: true, verified: true }];
     const endpoints = {
       authorization: 'https://code.example.com/authorize',
@@ -207,11 +207,11 @@ describe('OIDC-17: an email address', () => {
     ['mallory@localhost'],
     [`${'x'.repeat(250)}@example.com`],
     [['mallory@example.com']],
-  ])('is none in another form than the plain one: %j', (email) => {
+  ])('is ignored unless its form is plain: %j', (email) => {
     expect(emailOf(verified(email as string))).toBeNull();
   });
 
-  test('admits by its domain, the case of letters aside, and by nothing that only looks like it', () => {
+  test('admits by its exact domain, regardless of case', () => {
     const allow = { emailDomains: ['example.com'] };
     const problemOf = (email: string) => {
       const idToken = verified(email);
@@ -234,7 +234,7 @@ describe('allow', () => {
   const problemOf = (idToken: Claims, allow: ProviderConfig['allow'], keys: Partial<ProviderConfig> = {}) =>
     allowProblem(userOf(idToken, { allow, ...keys }), { idToken, userinfo: null }, allow);
 
-  test('every key has to hold, of each list one entry', () => {
+  test('requires every key to match, with one entry of each list', () => {
     const allow = { groups: ['staff', 'admins'], claims: { tid: ['t1', 't2'], 'a.b': true } };
     const claims = { sub: 'x', groups: ['admins'], tid: 't2', a: { b: true } };
     const keys = { groups: 'groups' };
@@ -245,7 +245,7 @@ describe('allow', () => {
     expect(problemOf({ ...claims, tid: ['t3', 't1'] }, allow, keys)).toBeNull();
   });
 
-  test('hosted domains are those of the signed token', () => {
+  test('takes hosted domains only from the signed token', () => {
     const allow = { hostedDomains: ['example.com'] };
     expect(problemOf({ sub: 'x', hd: 'Example.com' }, allow)).toBeNull();
     expect(problemOf({ sub: 'x', hd: 'example.org' }, allow)).toBe('allow.hostedDomains: no account of the domain');
@@ -253,7 +253,7 @@ describe('allow', () => {
     expect(allowProblem(userOf({ sub: 'x' }), { idToken: { sub: 'x' }, userinfo }, allow)).not.toBeNull();
   });
 
-  test('does not depend on what is not there: a claim that is missing has no value', () => {
+  test('treats a missing claim as having no value', () => {
     fc.assert(
       fc.property(claimName, json, (name, value) => {
         expect(problemOf({ sub: 'x' }, { claims: { [name]: 'wanted' } })).not.toBeNull();
@@ -264,7 +264,7 @@ describe('allow', () => {
 });
 
 describe('a preset', () => {
-  test.each(PRESET_NAMES)('%s is filled in, and every key that is written wins', (preset) => {
+  test.each(PRESET_NAMES)('%s fills in defaults, and configured keys win', (preset) => {
     const written = {
       preset,
       issuer: 'https://id.example.com',
@@ -282,14 +282,14 @@ describe('a preset', () => {
     expect(settings({ preset }).label).toMatch(/^[A-Z]/);
   });
 
-  test('of Google asks for accounts of the domain that is admitted', () => {
+  test('for Google requests accounts of the admitted domain', () => {
     const google = (hostedDomains: string[]) =>
       settings({ preset: 'google', issuer: undefined, allow: { hostedDomains } }).authorizationParameters;
     expect(google(['example.com'])).toEqual({ hd: 'example.com' });
     expect(google(['example.com', 'example.org'])).toEqual({ hd: '*' });
   });
 
-  test('of Keycloak, Cognito and Entra knows where roles and groups are', () => {
+  test('for Keycloak, Cognito and Entra knows where roles and groups are', () => {
     const keycloak = userOf({ sub: 'x', realm_access: { roles: ['a', 'b'] } }, { preset: 'keycloak' });
     expect(keycloak.attributes['roles']).toEqual(['a', 'b']);
     const cognito = userOf({ sub: 'x', 'cognito:groups': ['g'], 'cognito:username': 'ada' }, { preset: 'cognito' });

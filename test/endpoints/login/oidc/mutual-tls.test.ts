@@ -1,6 +1,6 @@
 /**
- * The gateway shows an identity provider a certificate (RFC 8705), over TLS: `oidc-provider`, which asks for one at all of its
- * addresses, or at aliases only.
+ * The gateway presents a certificate to an identity provider (RFC 8705): `oidc-provider`, which asks for one at all of its
+ * endpoints, or only at their aliases.
  */
 
 import { X509Certificate } from 'node:crypto';
@@ -47,7 +47,7 @@ async function start(
 const browserOf = (stage: ProviderStage) =>
   new PlainBrowser({ origins: { [PUBLIC_ORIGIN]: stage.gateway.port }, ca: servers.certificate });
 
-/** Which kinds of requests came with a certificate. */
+/** The kinds of requests that came with a certificate, or without one. */
 const certifiedRoutes = ({ calls }: IdentityProvider, isCertified = true) =>
   new Set(calls.filter(({ certificate }) => (certificate !== null) === isCertified).map(({ route }) => route));
 
@@ -80,7 +80,7 @@ describe('RFC 8705 §2.1: tls_client_auth', () => {
   );
 
   test.each<[what: string, client: () => IssuedCertificate]>([
-    ['of another authority', () => new TestAuthority().issue({ names: ['shop.example.com'] })],
+    ['from another authority', () => new TestAuthority().issue({ names: ['shop.example.com'] })],
     ['of another client', () => clients.issue({ names: ['another.example.com'] })],
   ])('a certificate %s is refused: 503, and the log says why', async (_what, client) => {
     using files = new CertificateFiles();
@@ -95,7 +95,7 @@ describe('RFC 8705 §2.1: tls_client_auth', () => {
     );
   });
 
-  test('a certificate that is replaced is presented from the next login on, without a restart', async () => {
+  test('a replaced certificate is used after a reload, without a restart', async () => {
     using files = new CertificateFiles();
     await using stage = await start(files, withTls(true));
     await stage.logIn(browserOf(stage));
@@ -110,7 +110,7 @@ describe('RFC 8705 §2.1: tls_client_auth', () => {
   });
 });
 
-test('RFC 8705 §2.2: self_signed_tls_client_auth takes the certificate that is registered', async () => {
+test('RFC 8705 §2.2: self_signed_tls_client_auth accepts the registered certificate', async () => {
   using files = new CertificateFiles();
   const client = new TestAuthority().issue({ names: ['shop.example.com'] });
   const { publicKey, raw } = new X509Certificate(client.certificate);
@@ -125,7 +125,7 @@ test('RFC 8705 §2.2: self_signed_tls_client_auth takes the certificate that is 
   expect(await stage.who(browser)).toMatchObject({ subject: 'corporate|ada' });
 });
 
-test('RFC 8705 §3: userinfo takes an access token that is bound to the certificate', async () => {
+test('RFC 8705 §3: userinfo accepts an access token bound to the certificate', async () => {
   using files = new CertificateFiles();
   const idp = withTls(true, { client: { tls_client_certificate_bound_access_tokens: true } });
   await using stage = await start(files, idp);
@@ -134,7 +134,7 @@ test('RFC 8705 §3: userinfo takes an access token that is bound to the certific
   expect(await stage.who(browser)).toMatchObject({ user: { name: 'Ada Lovelace' } });
 });
 
-test('a secret can go with a certificate, for a provider that takes connections only with one', async () => {
+test('a secret works with a provider that requires a certificate for every connection', async () => {
   using files = new CertificateFiles();
   const idp = withTls(false, {
     clientAuthentication: 'client_secret_basic',
@@ -145,6 +145,6 @@ test('a secret can go with a certificate, for a provider that takes connections 
   const browser = browserOf(stage);
   await stage.logIn(browser);
   expect(await stage.who(browser)).toMatchObject({ subject: 'corporate|ada' });
-  // The gateway itself never comes without: neither for metadata nor for keys.
+  // The gateway always presents its certificate, for metadata and keys as well.
   expect([...certifiedRoutes(stage.idp)]).toEqual(expect.arrayContaining(['discovery', 'jwks', 'token']));
 });

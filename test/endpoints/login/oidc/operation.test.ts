@@ -1,4 +1,4 @@
-/** Logins while things change: another replica, a restart, a reload; and what of them is left in logs. */
+/** Logins across replicas, restarts and reloads, and what they leave in logs. */
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,8 +11,8 @@ import { parseTestConfig, startGateway } from '../../../support/gateway.ts';
 import { RedisServer } from '../../../support/redis.ts';
 import { ProviderStage, PUBLIC_ORIGIN } from './stage.ts';
 
-describe('a login under way', () => {
-  test('is completed by another replica, after the one that began it has gone', async () => {
+describe('a login in progress', () => {
+  test('is completed by another replica after the first has gone', async () => {
     await using redis = await RedisServer.start();
     const config = { store: { redis: { url: redis.url } } };
     await using stage = await ProviderStage.start({ config });
@@ -30,7 +30,7 @@ describe('a login under way', () => {
     expect(await replica.gateway.sessions.list('corporate|ada')).toHaveLength(1);
   });
 
-  test('RDS-02: is 503 when Redis has stopped: nobody is let in, and no cookie changes', async () => {
+  test('RDS-02: gets 503 when Redis has stopped; nobody is let in and no cookie changes', async () => {
     await using redis = await RedisServer.start();
     await using stage = await ProviderStage.start({ config: { store: { redis: { url: redis.url } } } });
     const browser = stage.browser();
@@ -45,7 +45,7 @@ describe('a login under way', () => {
     expect(stage.upstream.requests).toEqual([]);
   });
 
-  test('goes on over a reload, and the provider is not asked for its metadata again', async () => {
+  test('survives a reload without fetching the metadata again', async () => {
     await using stage = await ProviderStage.start();
     const browser = stage.browser();
     const atProvider = await browser.open(`${PUBLIC_ORIGIN}/orders`);
@@ -56,21 +56,21 @@ describe('a login under way', () => {
     expect(stage.idp.countOf('discovery')).toBe(1);
   });
 
-  test('of a provider that a reload has removed ends with a page', async () => {
+  test('ends with an error page when a reload has removed its provider', async () => {
     await using stage = await ProviderStage.start();
     const browser = stage.browser();
     const callback = await stage.answerOf(browser, await browser.open(`${PUBLIC_ORIGIN}/orders`));
     const config = { login: { oidc: [{ ...stage.corporate, name: 'another' }] } };
     await stage.gateway.apply(parseTestConfig({ upstream: stage.upstream.origin, config }));
     expect((await browser.open(callback)).status).toBe(404);
-    // Nor is it a login with the other one.
+    // Nor does it become a login with the new provider.
     const page = await browser.open(callback.href.replace('/corporate', '/another'));
     expect(page.status).toBe(400);
     expect(stage.lastEvent('login_failed')).toMatchObject({ note: 'the login was begun with another provider' });
   });
 });
 
-test('the provider need not answer at start: the first login after it is up works', async () => {
+test('the gateway starts while the provider is down, and logins work once it is up', async () => {
   await using idle = await ProviderStage.start();
   await idle.idp.pause();
   await using gateway = await startGateway({ config: { login: { oidc: [idle.corporate] } } });
@@ -88,7 +88,7 @@ test('the provider need not answer at start: the first login after it is up work
   await expect.poll(async () => (await browser.open(login)).status, { timeout: 30_000 }).toBe(200);
 });
 
-test('OIDC-19: a flood of logins from one network is refused with 429, before it costs the store anything', async () => {
+test('OIDC-19: a flood of logins from one network gets 429 before it reaches the store', async () => {
   await using stage = await ProviderStage.start({
     clocks: TestClocks.atNow(),
     login: { throttle: { startsPerAddress: 5 } },
@@ -96,7 +96,7 @@ test('OIDC-19: a flood of logins from one network is refused with 429, before it
   const add = vi.spyOn(stage.gateway.gateway.longLived.store.loginTransactions, 'add');
   const browser = stage.browser();
   const begin = () => browser.step(`${PUBLIC_ORIGIN}/auth/login?provider=corporate&return_to=%2Forders`);
-  // One is spent on the cookie.
+  // One start goes into setting the cookie.
   const answers = [];
   for (let count = 0; count < 50; count += 1) answers.push(await begin());
   expect(answers.map(({ status }) => status).filter((status) => status === 302)).toHaveLength(5);
@@ -124,7 +124,7 @@ test('LOG-01: no code, state, nonce, verifier, token or secret is in any log, au
   expect([...secrets].filter((secret) => text.includes(secret))).toEqual([]);
 });
 
-test('the configuration of the how-to page is valid', () => {
+test('the configuration on the how-to page is valid', () => {
   const page = readFileSync(
     join(import.meta.dirname, '../../../../docs/how-to/log-in-with-an-identity-provider.md'),
     'utf8',

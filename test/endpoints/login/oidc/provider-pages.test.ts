@@ -10,7 +10,7 @@ import { cli } from '../../../cli/support.ts';
 const FOLDER = join(import.meta.dirname, '../../../../docs/how-to/providers');
 const read = (preset: string) => readFileSync(join(FOLDER, `${preset}.md`), 'utf8');
 
-/** What stands between the providers and the end of a configuration. */
+/** The providers of a configuration, up to its next top-level key. */
 const entryOf = (yaml: string): string => /^ {2}oidc:\n([\s\S]*?)^(?=\S)/m.exec(yaml)?.[1] ?? '';
 
 /** Every configuration of a page: the whole one, and the same with each other entry that the page shows. */
@@ -26,7 +26,7 @@ test('each preset has a page, and each page a preset', () => {
   expect(readdirSync(FOLDER).toSorted()).toEqual(PRESET_NAMES.map((name) => `${name}.md`).toSorted());
 });
 
-test.each(PRESET_NAMES)('%s: the configurations are valid, without a warning', async (preset) => {
+test.each(PRESET_NAMES)('%s: the configurations are valid, without warnings', async (preset) => {
   const configurations = configurationsOf(read(preset));
   expect(configurations[0]).toMatch(/^version: 1$/m);
   for (const yaml of configurations) {
@@ -37,14 +37,14 @@ test.each(PRESET_NAMES)('%s: the configurations are valid, without a warning', a
   }
 });
 
-test.each(PRESET_NAMES)('%s: the redirect URI to register is that of the configuration', (preset) => {
+test.each(PRESET_NAMES)('%s: the redirect URI to register matches the configuration', (preset) => {
   const page = read(preset);
   const name = /^ +- name: (\S+)$/m.exec(page)?.[1] ?? '';
   const shown = new Set([...page.matchAll(/https:\/\/[\w.]+\/auth\/callback\/[\w-]+/g)].map(([uri]) => uri));
   expect([...shown]).toEqual([redirectUri('https://shop.example.com', '/auth', { callbackPath: `/callback/${name}` })]);
 });
 
-test.each(PRESET_NAMES)('%s: the page about all providers leads to it', (preset) => {
+test.each(PRESET_NAMES)('%s: the overview page links to it', (preset) => {
   expect(readFileSync(join(FOLDER, '../log-in-with-an-identity-provider.md'), 'utf8')).toContain(
     `(providers/${preset}.md)`,
   );

@@ -1,4 +1,4 @@
-/** Metadata of providers, and how many logins may begin. */
+/** Provider metadata, and how many logins may begin. */
 
 import { describe, expect, test } from 'vitest';
 import { StartThrottle } from '../../../../src/endpoints/login/oidc/flow/start-throttle.ts';
@@ -13,7 +13,7 @@ const DOCUMENT = {
 };
 
 describe('metadata', () => {
-  test('give what is used of them', () => {
+  test('yields the settings that the gateway uses', () => {
     expect(
       readMetadata(
         {
@@ -52,11 +52,11 @@ describe('metadata', () => {
       { id_token_signing_alg_values_supported: ['HS256', 'none'] },
       'metadata of a provider that signs ID tokens with no public key',
     ],
-  ])('OIDC-07, OIDC-11: %j are refused: %s', (changed, message) => {
+  ])('OIDC-07, OIDC-11: with %j is refused: %s', (changed, message) => {
     expect(() => readMetadata({ ...DOCUMENT, ...changed }, ISSUER, false)).toThrow(message);
   });
 
-  describe('RFC 8705 §5: endpoints for clients with a certificate', () => {
+  describe('RFC 8705 §5: endpoint aliases for mutual TLS', () => {
     const aliases = {
       token_endpoint: 'https://mtls.example.com/token',
       userinfo_endpoint: 'https://mtls.example.com/userinfo',
@@ -68,7 +68,7 @@ describe('metadata', () => {
     const read = (written: unknown, hasCertificate: boolean) =>
       readMetadata({ ...DOCUMENT, mtls_endpoint_aliases: written }, ISSUER, hasCertificate);
 
-    test('take the place of those that the gateway asks itself, and of no others', () => {
+    test('replace only the endpoints that the gateway itself calls', () => {
       expect(read(aliases, true)).toMatchObject({
         tokenEndpoint: aliases.token_endpoint,
         userinfoEndpoint: aliases.userinfo_endpoint,
@@ -79,7 +79,7 @@ describe('metadata', () => {
       });
     });
 
-    test('are not used without a certificate, and the usual ones are where there is no alias', () => {
+    test('are not used without a certificate, and endpoints without an alias stay', () => {
       expect(read(aliases, false).tokenEndpoint).toBe(DOCUMENT.token_endpoint);
       expect(read('not looked at', false).tokenEndpoint).toBe(DOCUMENT.token_endpoint);
       expect(read({}, true).tokenEndpoint).toBe(DOCUMENT.token_endpoint);
@@ -95,7 +95,7 @@ describe('metadata', () => {
     });
   });
 
-  test('of Entra for several tenants may name a template, and of others may not', () => {
+  test('may contain an issuer template only for multi-tenant Entra', () => {
     const entra = 'https://login.microsoftonline.com/organizations/v2.0';
     const template = 'https://login.microsoftonline.com/{tenantid}/v2.0';
     expect(readMetadata({ ...DOCUMENT, issuer: template }, entra, false).issuer).toBe(template);
@@ -108,11 +108,11 @@ describe('metadata', () => {
   });
 });
 
-describe('OIDC-19: logins that begin', () => {
+describe('OIDC-19: login starts', () => {
   const throttle = (clock: { nowMs: number }) => new StartThrottle(3_000, () => clock.nowMs);
   const refusal = { reason: 'rate_limited', headers: ['Retry-After', '1'] };
 
-  test('from one network are as many as a large office begins, and no flood', () => {
+  test('from one network are limited to those of a large office', () => {
     const clock = { nowMs: 0 };
     const starts = throttle(clock);
     let begun = 0;
@@ -127,7 +127,7 @@ describe('OIDC-19: logins that begin', () => {
     expect(starts.begin('203.0.113.8')).toBeNull();
   });
 
-  test('from the /64 of an IPv6 address count together, and so do, four times as many, those from its /48', () => {
+  test('from an IPv6 /64 count together, and from a /48 with four times the limit', () => {
     const clock = { nowMs: 0 };
     const starts = throttle(clock);
     const from = (network: number, count: number) =>

@@ -1,6 +1,6 @@
 /**
- * Logins with identity providers that nobody here wrote, in the settings that providers differ in: `oidc-provider` in all of
- * them, and an OpenID Provider in Go. A few in a real browser, the rest by plain requests.
+ * Logins with third-party identity providers, in the settings in which providers differ: `oidc-provider` in all of them, and
+ * an OpenID Provider in Go. A few tests use a real browser, the rest plain requests.
  */
 
 import { describe, expect, test } from 'vitest';
@@ -26,15 +26,15 @@ interface Setting {
   readonly idp?: IdentityProviderOptions;
   /** Of the gateway. */
   readonly gateway?: Record<string, unknown>;
-  /** Endpoints of the provider that have to be called, or not. */
+  /** How often endpoints of the provider must be called. */
   readonly calls?: Readonly<Record<string, number>>;
 }
 
 const SETTINGS: readonly Setting[] = [
   { what: 'the defaults of both', calls: { pushed_authorization_request: 1, token: 1, userinfo: 1 } },
-  { what: 'ID tokens by PS256', idp: { idTokenAlgorithm: 'PS256' } },
-  { what: 'ID tokens by ES256', idp: { idTokenAlgorithm: 'ES256' } },
-  { what: 'ID tokens by EdDSA', idp: { idTokenAlgorithm: 'EdDSA' } },
+  { what: 'ID tokens signed with PS256', idp: { idTokenAlgorithm: 'PS256' } },
+  { what: 'ID tokens signed with ES256', idp: { idTokenAlgorithm: 'ES256' } },
+  { what: 'ID tokens signed with EdDSA', idp: { idTokenAlgorithm: 'EdDSA' } },
   { what: 'answers by POST', gateway: { responseMode: 'formPost' } },
   {
     what: 'no pushed requests offered',
@@ -47,7 +47,7 @@ const SETTINGS: readonly Setting[] = [
     calls: { pushed_authorization_request: 1 },
   },
   {
-    what: 'pushed requests offered, and not wanted',
+    what: 'pushed requests offered but not used',
     gateway: { pushedAuthorizationRequests: 'never' },
     calls: { pushed_authorization_request: 0 },
   },
@@ -107,7 +107,7 @@ describe('oidc-provider', () => {
     expect(Object.fromEntries(counts)).toEqual(calls);
   });
 
-  test('a login works with a client that has a key instead of a secret (private_key_jwt)', async () => {
+  test('a login works with a key instead of a secret (private_key_jwt)', async () => {
     await using files = new Files();
     await using idp = await IdentityProvider.start({ clientAuthentication: 'private_key_jwt' });
     const pem = idp.clientKey.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
@@ -115,12 +115,12 @@ describe('oidc-provider', () => {
     await logsInWith(idp, { clientAssertion });
   });
 
-  test('a login works with a client that has nothing (none)', async () => {
+  test('a login works with a public client (none)', async () => {
     await using idp = await IdentityProvider.start({ clientAuthentication: 'none' });
     await logsInWith(idp, {});
   });
 
-  /** Starts a gateway with other keys than those of the stage, and logs in. */
+  /** Starts a gateway with its own settings of the provider, and logs in. */
   async function logsInWith(idp: IdentityProvider, keys: Record<string, unknown>): Promise<void> {
     await using upstream = await RecordingUpstream.start();
     const corporate = { name: 'corporate', issuer: idp.issuer, clientId: idp.clientId, userinfo: true, ...keys };
@@ -130,7 +130,7 @@ describe('oidc-provider', () => {
     expect(await sessionOf(browser)).toMatchObject({ subject: 'corporate|ada' });
   }
 
-  test('roles and groups come from where the provider has them', async () => {
+  test('roles and groups come from the configured claims', async () => {
     await using stage = await ProviderStage.start({
       idp: { claimsIn: 'idToken' },
       provider: { scopes: ['openid', 'groups', 'roles'], roles: 'realm_access.roles', groups: 'groups' },
@@ -142,7 +142,7 @@ describe('oidc-provider', () => {
     });
   });
 
-  test('an address that the provider has not verified does not reach the session', async () => {
+  test('an unverified email address does not reach the session', async () => {
     await using stage = await ProviderStage.start();
     const browser = stage.browser();
     await stage.logIn(browser, TARGET, 'grace');
@@ -151,7 +151,7 @@ describe('oidc-provider', () => {
     expect(user).not.toHaveProperty('email');
   });
 
-  test('whoever cancels there is told so, and the way on leads to where they wanted to go', async () => {
+  test('a person who cancels is told so and can retry with the same target', async () => {
     await using stage = await ProviderStage.start();
     const browser = stage.browser();
     const told = await stage.idp.cancel(browser, await browser.open(`${PUBLIC_ORIGIN}${TARGET}`));
@@ -162,10 +162,10 @@ describe('oidc-provider', () => {
     expect(page.url.href).toBe(`${PUBLIC_ORIGIN}${TARGET}`);
   });
 
-  test('twenty tabs at once all get to where they wanted to go', async () => {
+  test('twenty tabs at once all reach their targets', async () => {
     await using stage = await ProviderStage.start();
     const browser = stage.browser();
-    // The provider keeps one login page under way per tab, and a cookie for each.
+    // The provider keeps a login page and a cookie for each tab.
     const pages = await Promise.all(
       Array.from({ length: 20 }, (_, tab) => browser.open(`${PUBLIC_ORIGIN}/orders?tab=${tab}`)),
     );
@@ -175,7 +175,7 @@ describe('oidc-provider', () => {
     }
   });
 
-  test('while it is down, logins say so with 503, those who are logged in notice nothing, and it comes back by itself', async () => {
+  test('while it is down, logins get 503 and existing sessions continue; afterwards logins work again', async () => {
     await using stage = await ProviderStage.start();
     const [early, late] = [stage.browser(), stage.browser()];
     await stage.logIn(early, TARGET);
@@ -190,7 +190,7 @@ describe('oidc-provider', () => {
     expect(page.status).toBe(200);
   });
 
-  test('userinfo as a signed JWT, which is not supported, is 503 and says so in the audit stream', async () => {
+  test('userinfo as a signed JWT is not supported: 503, and the audit stream says so', async () => {
     await using stage = await ProviderStage.start({ idp: { userinfoAlgorithm: 'RS256' } });
     const page = await stage.logIn(stage.browser());
     expect(page.status).toBe(503);
@@ -199,7 +199,7 @@ describe('oidc-provider', () => {
 });
 
 describe('zitadel/oidc, in Go', () => {
-  /** The provider, and a gateway as one of its clients: with a secret, or a public one. */
+  /** The provider, and a gateway as its confidential or public client. */
   async function start(files: Files, keys: Record<string, unknown>, clocks: Clocks = systemClocks) {
     await using stack = new AsyncDisposableStack();
     const provider = stack.use(await ZitadelProvider.start([`${PUBLIC_ORIGIN}/auth/callback/corporate`]));
@@ -216,7 +216,7 @@ describe('zitadel/oidc, in Go', () => {
     return { provider, gateway, browser, [Symbol.asyncDispose]: () => started.disposeAsync() };
   }
 
-  test.for(['basic', 'post', 'none'])('a login works, client authentication %s', async (how, { skip }) => {
+  test.for(['basic', 'post', 'none'])('a login works with client authentication %s', async (how, { skip }) => {
     const missing = zitadelMissing();
     if (missing !== null) return skip(missing);
     await using files = new Files();
@@ -231,7 +231,7 @@ describe('zitadel/oidc, in Go', () => {
     });
   });
 
-  test('its refresh tokens keep a session, round after round, until a logout revokes them', async ({ skip }) => {
+  test('its refresh tokens keep a session alive until a logout revokes them', async ({ skip }) => {
     const missing = zitadelMissing();
     if (missing !== null) return skip(missing);
     await using files = new Files();
@@ -253,7 +253,7 @@ describe('zitadel/oidc, in Go', () => {
 });
 
 describe('in Chromium', () => {
-  /** A gateway on an address that a browser reaches. */
+  /** A gateway at an address that the browser can reach. */
   async function shop(
     files: Files,
     provider: { issuer: string; clientId: string; clientSecret: string },
@@ -287,7 +287,7 @@ describe('in Chromium', () => {
   }
 
   test.each([['query'], ['formPost']])(
-    'a person logs in at oidc-provider, and comes back to the deep link (%s)',
+    'a person logs in at oidc-provider and returns to the deep link (%s)',
     async (responseMode) => {
       const port = await freePort();
       await using files = new Files();

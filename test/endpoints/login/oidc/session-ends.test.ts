@@ -1,4 +1,4 @@
-/** `sessionEnds`: the provider says when a session ends at the latest. */
+/** `sessionEnds`: a claim of the provider limits the lifetime of a session. */
 
 import { expect, test } from 'vitest';
 import { OidcStage } from '../../../attack/oidc-stage.ts';
@@ -26,7 +26,7 @@ test('a session ends with its ID token', async () => {
   expect((await browser.fetch(`${PUBLIC_ORIGIN}/`)).status).toBe(401);
 });
 
-test('a claim of the provider ends it, but never later than absoluteTimeout', async () => {
+test('a claim ends the session, but never later than absoluteTimeout', async () => {
   const clocks = new TestClocks();
   await using stage = await start('session_ends', clocks);
   const inSec = (seconds: number) => clocks.wallMs() / 1_000 + seconds;
@@ -41,8 +41,8 @@ test('a claim of the provider ends it, but never later than absoluteTimeout', as
 
 test.each([
   ['is missing', undefined],
-  ['is no number', 'tomorrow'],
-  ['lies in the past', 1_700_000_000],
+  ['is not a number', 'tomorrow'],
+  ['is in the past', 1_700_000_000],
 ])('a login whose claim %s is refused', async (_what, claim) => {
   await using stage = await start('session_ends');
   stage.provider.user = { ...stage.provider.user, session_ends: claim };

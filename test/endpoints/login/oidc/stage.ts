@@ -1,4 +1,4 @@
-/** A gateway at whose login page people log in with a real identity provider, and a browser that does. */
+/** A gateway whose users log in with a real identity provider, and browsers for them. */
 
 import { type Page, PlainBrowser } from '../../../support/browsers/plain-browser.ts';
 import { type GatewayOptions, PUBLIC_ORIGIN, startGateway, type TestGateway } from '../../../support/gateway.ts';
@@ -10,11 +10,11 @@ import { Files, USERS } from '../fixture.ts';
 type Written = Record<string, unknown>;
 
 interface StageOptions extends GatewayOptions {
-  /** Of the provider. */
+  /** Options of the provider. */
   readonly idp?: IdentityProviderOptions;
-  /** Keys of the entry `corporate` of `login.oidc`, over those of the stage. */
+  /** Keys of the entry `corporate` of `login.oidc`, which override those of the stage. */
   readonly provider?: Written | ((idp: IdentityProvider) => Written | Promise<Written>);
-  /** Further entries. */
+  /** More entries of `login.oidc`. */
   readonly more?: readonly Record<string, unknown>[];
   readonly login?: Record<string, unknown>;
   /** Whether there is a password form as well. */
@@ -37,7 +37,7 @@ export class ProviderStage implements AsyncDisposable {
     this.files = parts.files;
   }
 
-  /** Starts a provider, and a gateway whose people log in there. */
+  /** Starts a provider, and a gateway whose users log in there. */
   static async start(options: StageOptions = {}): Promise<ProviderStage> {
     const { idp: idpOptions = {}, provider = {}, more = [], login = {}, withPasswords = false, ...others } = options;
     const files = new Files();
@@ -59,17 +59,17 @@ export class ProviderStage implements AsyncDisposable {
     return new ProviderStage({ idp, gateway, upstream, files, corporate });
   }
 
-  /** A browser that has been nowhere yet. */
+  /** A browser without any cookies. */
   browser(headers: Record<string, string> = {}): PlainBrowser {
     return new PlainBrowser({ origins: { [PUBLIC_ORIGIN]: this.gateway.port }, headers });
   }
 
-  /** Goes to a page of the shop, and through the login that it asks for. */
+  /** Opens a page of the shop and completes the login that it requires. */
   async logIn(browser: PlainBrowser, path = '/', name = 'ada'): Promise<Page> {
     return this.idp.logIn(browser, await browser.open(`${PUBLIC_ORIGIN}${path}`), name);
   }
 
-  /** Logs in at the provider, and returns the address to which it sends the browser, which does not follow. */
+  /** Logs in at the provider. Returns the callback address, which the browser has not visited yet. */
   async answerOf(browser: PlainBrowser, loginForm: Page, name = 'ada'): Promise<URL> {
     const password = this.idp.people[name]?.password ?? '';
     let page = await browser.submitOnly(loginForm, { username: name, password }, '/log-in');
@@ -81,7 +81,7 @@ export class ProviderStage implements AsyncDisposable {
     throw new Error('the provider does not send the browser back');
   }
 
-  /** Who is logged in, as `/auth/session` says it; `null` for nobody. */
+  /** Who is logged in according to `/auth/session`; `null` for nobody. */
   async who(browser: PlainBrowser): Promise<Record<string, unknown> | null> {
     const { status, body } = await browser.step(`${PUBLIC_ORIGIN}/auth/session`);
     return status === 200 ? (JSON.parse(body) as Record<string, unknown>) : null;

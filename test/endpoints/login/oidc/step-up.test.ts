@@ -1,4 +1,4 @@
-/** Logging in once more: to the provider, back to the page, once, and never as somebody else. */
+/** Step-up logins: to the provider and back to the page, once, and never as another user. */
 
 import { decodeJwt } from 'jose';
 import { describe, expect, test } from 'vitest';
@@ -22,8 +22,8 @@ const start = (options: Parameters<typeof ProviderStage.start>[0] = {}) =>
 const cookieOf = (browser: ReturnType<ProviderStage['browser']>) =>
   browser.cookies.headerFor(new URL(PUBLIC_ORIGIN), { method: 'GET', initiator: new URL(PUBLIC_ORIGIN) });
 
-describe('a navigation to a route that requires a stronger login', () => {
-  test('goes to the provider of the session with what is needed, and comes back to where it was', async () => {
+describe('a request for a route that requires a stronger login', () => {
+  test('goes to the session’s provider with the requirements and back to the page', async () => {
     await using stage = await start();
     const browser = stage.browser();
     await stage.logIn(browser, '/orders');
@@ -49,12 +49,12 @@ describe('a navigation to a route that requires a stronger login', () => {
     );
     expect(old.status).toBe(401);
     expect(stage.lastEvent('login')).toMatchObject({ subject: 'corporate|ada', replaced: expect.any(String) });
-    // Enough for the rest, too.
+    // It satisfies the other routes, too.
     expect((await browser.open(`${PUBLIC_ORIGIN}/payouts/2`)).status).toBe(200);
     expect((await browser.open(`${PUBLIC_ORIGIN}/keys`)).status).toBe(200);
   });
 
-  test('ends after one round at a provider that does not reach it, with the session as it was', async () => {
+  test('ends after one round if the provider cannot meet it, and keeps the session', async () => {
     await using stage = await start({ idp: { acrValues: [] } });
     const browser = stage.browser();
     await stage.logIn(browser);
@@ -70,7 +70,7 @@ describe('a navigation to a route that requires a stronger login', () => {
     expect((await browser.open(`${PUBLIC_ORIGIN}/orders`)).status).toBe(200);
   });
 
-  test('as another user opens no session in place of the one that is there', async () => {
+  test('does not replace the session when another user logs in', async () => {
     await using stage = await start();
     const browser = stage.browser();
     await stage.logIn(browser);
@@ -82,7 +82,7 @@ describe('a navigation to a route that requires a stronger login', () => {
     expect(stage.lastEvent('login_failed')).toMatchObject({ reason: 'step_up_other_account' });
   });
 
-  test('asks for a new login where only amr is required, for which there is no parameter', async () => {
+  test('sends prompt=login where only amr is required', async () => {
     await using stage = await start();
     const browser = stage.browser();
     await stage.logIn(browser);
@@ -97,7 +97,7 @@ describe('a navigation to a route that requires a stronger login', () => {
     expect((await stage.idp.logIn(browser, shown)).url.pathname).toBe('/keys');
   });
 
-  test('works in a browser that has lost the cookie of logins, and for a session that has ended meanwhile', async () => {
+  test('works without the login cookie, and after the session has ended', async () => {
     await using stage = await start();
     const browser = stage.browser();
     await stage.logIn(browser);
@@ -122,7 +122,7 @@ describe('a navigation to a route that requires a stronger login', () => {
     );
   });
 
-  test('a form is not sent on: a page says what to do, and the login leads back to the form', async () => {
+  test('by a form gets a page whose login leads back to the form', async () => {
     await using stage = await start();
     const browser = stage.browser();
     await stage.logIn(browser);
@@ -142,7 +142,7 @@ describe('a navigation to a route that requires a stronger login', () => {
     expect(`${answer.body}`).toContain('send it again');
   });
 
-  test('a script gets the challenge, whoever logged in how', async () => {
+  test('by a script gets a challenge instead of a redirect', async () => {
     await using stage = await start();
     const browser = stage.browser();
     await stage.logIn(browser);
@@ -161,7 +161,7 @@ describe('a navigation to a route that requires a stronger login', () => {
   });
 });
 
-test('a route that nobody has is no way to the provider', async () => {
+test('a step-up that the route does not require never reaches the provider', async () => {
   await using stage = await start();
   const browser = stage.browser();
   await stage.logIn(browser);
@@ -170,7 +170,7 @@ test('a route that nobody has is no way to the provider', async () => {
   expect([met.status, met.headers.location]).toEqual([303, '/']);
 });
 
-test('a session of a provider that is not there any more gets a page, and no redirect', async () => {
+test('a session of a removed provider gets a page instead of a redirect', async () => {
   await using stage = await start();
   const login = { provider: 'gone', subject: 'ada', sid: null, authTimeMs: null, acr: null, amr: [] };
   const { sessionId } = await stage.gateway.gateway.sessions.open({
@@ -192,7 +192,7 @@ test('a session of a provider that is not there any more gets a page, and no red
   expect(`${answer.body}`).toContain('href="/auth/login?return_to=%2Fpayouts&amp;switch=1"');
 });
 
-test('a login with a password is asked for again once it is too old', async () => {
+test('a password login that is too old must be repeated', async () => {
   const clocks = new TestClocks();
   await using stage = await start({ withPasswords: true, clocks });
   const browser = stage.browser();
@@ -207,17 +207,17 @@ test('a login with a password is asked for again once it is too old', async () =
   expect([again.status, again.url.pathname]).toEqual([200, '/account']);
 });
 
-describe('a provider that does not give what was asked for', () => {
+describe('a provider that does not meet the requirements', () => {
   test.each([
     ['OIDC Core §3.1.2.1', 'acr-wrong'],
     ['OIDC Core §5.5.1.1', 'acr-missing'],
     ['OIDC Core §2', 'auth-time-missing'],
     ['OIDC Core §3.1.3.7', 'auth-time-old'],
-  ] as const)('%s: %s is refused, and the session stays as it was', async (_clause, misbehaviour) => {
+  ] as const)('%s: %s is refused, and the session is unchanged', async (_clause, misbehaviour) => {
     await using stage = await OidcStage.start({ routes: ROUTES });
     const browser = stage.browser();
     await browser.open(`${PUBLIC_ORIGIN}/orders`);
-    // It asks nobody to log in, and says at once what it was asked for.
+    // This provider shows no login page and answers at once with what was requested.
     stage.provider.misbehave('acr-wrong');
     await browser.open(`${PUBLIC_ORIGIN}/payouts`);
     stage.provider.misbehave(misbehaviour);

@@ -1,4 +1,4 @@
-/** Entra for people of several tenants, whose metadata name a template instead of an issuer. Nobody there is asked. */
+/** Multi-tenant Entra, whose metadata contains a template instead of an issuer. These tests do not contact Entra. */
 
 import { authorizationCodeGrant, ClientSecretBasic, skipStateCheck } from 'openid-client';
 import { expect, test } from 'vitest';
@@ -33,7 +33,7 @@ function tokenOf(claims: Record<string, unknown>): string {
   return forge({ alg: 'RS256', kid: 'k', typ: 'JWT' }, payload, rs256(key));
 }
 
-/** What the library, and then we, make of an ID token: its claims, or what is wrong. */
+/** The verdicts of the library and of the gateway on an ID token: its claims, or the problem. */
 async function judge(idToken: string): Promise<unknown> {
   const settings = { issuer: `${AUTHORITY}/organizations/v2.0`, clientId: 'shop', clockSkewMs: 30_000 };
   const configuration = await clientConfiguration(settings, metadata, {
@@ -59,14 +59,14 @@ async function judge(idToken: string): Promise<unknown> {
   return { byLibrary, byUs };
 }
 
-test('a token of a tenant is accepted, with the issuer of that tenant', async () => {
+test('a tenant’s token is accepted with that tenant’s issuer', async () => {
   const verdict = await judge(tokenOf({ tid: TENANT, iss: `${AUTHORITY}/${TENANT}/v2.0` }));
   expect(verdict).toMatchObject({ byLibrary: 'accepted', byUs: { sub: 'x', tid: TENANT } });
 });
 
 test.each([
   [
-    'of another tenant than it says',
+    'from another tenant than it claims',
     { tid: TENANT, iss: `${AUTHORITY}/9188040d-6c67-4c5b-b112-36a304b66dad/v2.0` },
     'ID token: issuer',
   ],

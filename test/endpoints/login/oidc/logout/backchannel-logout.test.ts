@@ -1,4 +1,4 @@
-/** Logouts by the provider: what a real one sends, on every replica and for open streams, and what a logout token may look like. */
+/** Logouts sent by a provider: from a real one, across replicas and open streams, and which logout tokens are accepted. */
 
 import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
@@ -15,7 +15,7 @@ import { ProviderStage } from '../stage.ts';
 const FORM = 'Content-Type: application/x-www-form-urlencoded';
 const LOGOUT_URI = `${PUBLIC_ORIGIN}/auth/backchannel-logout/corporate`;
 
-/** A provider that sends logout tokens to the gateway of the stage, which has a port only later. */
+/** A provider that sends logout tokens to the stage's gateway, whose port is known only later. */
 async function withLogout(client: object, options: Parameters<typeof ProviderStage.start>[0] = {}) {
   const origins: Record<string, number> = {};
   const idp = { client: { backchannel_logout_uri: LOGOUT_URI, ...client }, origins };
@@ -53,7 +53,7 @@ describe('Back-Channel Logout §2: logging out at a real provider', () => {
     expect(metrics).toContain('sallyport_sessions_ended_total{cause="provider"} 1');
   });
 
-  test('Back-Channel Logout §2.7: by sid, ends that session and not the one of another browser of the user', async () => {
+  test('Back-Channel Logout §2.7: by sid, ends only that session of the user', async () => {
     await using it = await withLogout({ backchannel_logout_session_required: true });
     const { stage } = it;
     const [laptop, phone] = [stage.browser(), stage.browser()];
@@ -64,7 +64,7 @@ describe('Back-Channel Logout §2: logging out at a real provider', () => {
     expect(await stage.who(laptop)).toMatchObject({ subject: 'corporate|ada' });
   });
 
-  test('Back-Channel Logout §2.7: by sub, ends the sessions of the user in every browser, and of no other user', async () => {
+  test('Back-Channel Logout §2.7: by sub, ends all sessions of that user and no other user’s', async () => {
     await using it = await withLogout({ backchannel_logout_session_required: false });
     const { stage } = it;
     const [laptop, phone, other] = [stage.browser(), stage.browser(), stage.browser()];
@@ -77,7 +77,7 @@ describe('Back-Channel Logout §2: logging out at a real provider', () => {
     expect(await stage.who(other)).toMatchObject({ subject: 'corporate|grace' });
   });
 
-  test('ends the session on another replica, with its open WebSocket, at once', async () => {
+  test('ends the session and its open WebSocket on another replica at once', async () => {
     await using redis = await RedisServer.start();
     await using echo = await startEchoUpstream();
     const store = { redis: { url: redis.url } };
@@ -100,7 +100,7 @@ describe('Back-Channel Logout §2: logging out at a real provider', () => {
   });
 });
 
-describe('what a logout token may look like', () => {
+describe('a logout token', () => {
   const honest: readonly (readonly [string, Misbehaviour])[] = [
     ['typ JWT', { header: (header) => ({ ...header, typ: 'JWT' }) }],
     ['typ application/logout+jwt', { header: (header) => ({ ...header, typ: 'application/logout+jwt' }) }],
@@ -108,10 +108,10 @@ describe('what a logout token may look like', () => {
     ['aud as a list with others', { claims: (claims) => ({ ...claims, aud: ['another', 'shop'] }) }],
     ['sid and sub', { claims: (claims) => ({ ...claims, sub: 'mallory-1' }) }],
     ['an unknown claim', { claims: (claims) => ({ ...claims, more: { of: 'it' } }) }],
-    ['a clock 20 s ahead', { claims: (claims) => ({ ...claims, iat: (claims['iat'] as number) + 20 }) }],
+    ['an iat 20 s ahead', { claims: (claims) => ({ ...claims, iat: (claims['iat'] as number) + 20 }) }],
   ];
 
-  test.each(honest)('Back-Channel Logout §2.4: %s is accepted', async (_what, change) => {
+  test.each(honest)('Back-Channel Logout §2.4: with %s is accepted', async (_what, change) => {
     await using stage = await loggedIn();
     const answer = await post(stage.gateway.port, stage.provider.logoutToken({ sid: 'session-1' }, change));
     expect(answer.status).toBe(200);
@@ -120,7 +120,7 @@ describe('what a logout token may look like', () => {
     expect(await stage.gateway.gateway.sessions.list('corporate|mallory-1')).toEqual([]);
   });
 
-  test('Back-Channel Logout §2.8: a token for a session that is not here is answered with 200', async () => {
+  test('Back-Channel Logout §2.8: for an unknown session gets 200', async () => {
     await using stage = await loggedIn();
     const answer = await post(stage.gateway.port, stage.provider.logoutToken({ sid: 'another' }));
     expect(answer.status).toBe(200);
@@ -129,13 +129,13 @@ describe('what a logout token may look like', () => {
     expect(metrics).toContain('sallyport_provider_backchannel_logouts_total{provider="corporate",outcome="none"} 1');
   });
 
-  test('is taken under any name of the gateway, since providers may call from inside', async () => {
+  test('is accepted under any host name, since providers may call from inside', async () => {
     await using stage = await loggedIn();
     const token = stage.provider.logoutToken({ sid: 'session-1' });
     expect((await post(stage.gateway.port, token, 'Host: sallyport.internal')).status).toBe(200);
   });
 
-  test('by sub alone, where another claim names users, is refused; by sid it is accepted', async () => {
+  test('with only a sub is refused where another claim names users; with a sid it is accepted', async () => {
     await using stage = await loggedIn({ provider: { subject: 'name' } });
     const refused = await post(stage.gateway.port, stage.provider.logoutToken({ sub: 'mallory-1' }));
     expect(refused.status).toBe(400);
@@ -145,8 +145,8 @@ describe('what a logout token may look like', () => {
   });
 });
 
-describe('while something is broken', () => {
-  test('a store that is down is 503, nobody is logged out, and the same token works later', async () => {
+describe('a logout token during an outage', () => {
+  test('gets 503 while the store is down, and works later', async () => {
     await using redis = await RedisServer.start();
     await using proxy = await RedisProxy.start(redis.port);
     const config = { store: { redis: { url: proxy.url, commandTimeout: '1s' } } };
@@ -166,7 +166,7 @@ describe('while something is broken', () => {
     expect(await stage.gateway.gateway.sessions.list('corporate|mallory-1')).toEqual([]);
   });
 
-  test('keys of the provider that cannot be fetched are 503, and the session lives on', async () => {
+  test('gets 503 when the provider’s keys cannot be fetched', async () => {
     const clocks = new TestClocks();
     await using stage = await loggedIn({ clocks });
     const token = stage.provider.logoutToken({ sid: 'session-1' });

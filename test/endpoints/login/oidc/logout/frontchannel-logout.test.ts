@@ -1,4 +1,4 @@
-/** Logouts by a frame in the page of a provider (OpenID Connect Front-Channel Logout 1.0). */
+/** Logouts through a frame in a provider's page (OpenID Connect Front-Channel Logout 1.0). */
 
 import { describe, expect, test } from 'vitest';
 import { OidcStage } from '../../../../attack/oidc-stage.ts';
@@ -7,7 +7,7 @@ import { rawRequest, requestHead } from '../../../../support/raw-client.ts';
 
 const ON = { provider: { frontchannelLogout: true } };
 
-/** A stage with somebody who is logged in. */
+/** A stage with a logged-in user. */
 async function loggedIn(options: Parameters<typeof OidcStage.start>[0] = ON) {
   const stage = await OidcStage.start(options);
   const browser = stage.browser();
@@ -16,7 +16,7 @@ async function loggedIn(options: Parameters<typeof OidcStage.start>[0] = ON) {
   return { stage, isLoggedIn, [Symbol.asyncDispose]: () => stage[Symbol.asyncDispose]() };
 }
 
-/** What a frame of the provider sends: without a cookie. */
+/** Requests the endpoint as a frame in the provider's page does, without a cookie. */
 const open = (
   stage: OidcStage,
   query: string,
@@ -26,7 +26,7 @@ const open = (
 const queryOf = (iss: string, sid: string) => `?${new URLSearchParams({ iss, sid })}`;
 
 describe('front-channel logout', () => {
-  test('Front-Channel Logout §3: by iss and sid ends the session, without a cookie', async () => {
+  test('Front-Channel Logout §3: ends the session by iss and sid, without a cookie', async () => {
     await using it = await loggedIn();
     const { issuer } = it.stage.provider;
     const answer = await open(it.stage, queryOf(issuer, 'session-1'));
@@ -41,7 +41,7 @@ describe('front-channel logout', () => {
     });
   });
 
-  test('Front-Channel Logout §3: an unknown sid gets the same answer, and ends nothing', async () => {
+  test('Front-Channel Logout §3: gives an unknown sid the same answer and ends nothing', async () => {
     await using it = await loggedIn();
     const { issuer } = it.stage.provider;
     const unknown = await open(it.stage, queryOf(issuer, 'session-2'));
@@ -51,7 +51,7 @@ describe('front-channel logout', () => {
     expect(shown(unknown)).toEqual(shown(known));
   });
 
-  test('OIDC-16: another query ends nothing', async () => {
+  test('OIDC-16: ends nothing when the query is malformed or names another issuer', async () => {
     await using it = await loggedIn();
     const { issuer } = it.stage.provider;
     const good = queryOf(issuer, 'session-1');
@@ -74,13 +74,13 @@ describe('front-channel logout', () => {
     expect(await it.isLoggedIn()).toBe(true);
   });
 
-  test('OIDC-16: does not exist unless it is asked for', async () => {
+  test('OIDC-16: answers 404 unless it is configured', async () => {
     await using it = await loggedIn({});
     expect((await open(it.stage, queryOf(it.stage.provider.issuer, 'session-1'))).status).toBe(404);
     expect(await it.isLoggedIn()).toBe(true);
   });
 
-  test('OIDC-16: guesses of sid from one network are slowed', async () => {
+  test('OIDC-16: throttles guesses of a sid from one network', async () => {
     await using it = await loggedIn({ ...ON, throttle: { startsPerAddress: 3 } });
     const { issuer } = it.stage.provider;
     const answers = [];

@@ -1,4 +1,4 @@
-/** Logouts that go on at the provider (OpenID Connect RP-Initiated Logout 1.0). */
+/** Logouts that continue at the provider (OpenID Connect RP-Initiated Logout 1.0). */
 
 import { describe, expect, test } from 'vitest';
 import { logoutUrl } from '../../../../../src/endpoints/login/oidc/logout/logout-at-provider.ts';
@@ -13,7 +13,7 @@ const LOGGED_OUT = `${PUBLIC_ORIGIN}/auth/logged-out`;
 const start = (provider: Record<string, unknown> = { logoutAtProvider: true }) =>
   ProviderStage.start({ provider, idp: { client: { post_logout_redirect_uris: [LOGGED_OUT] } } });
 
-/** Presses the button of our page. */
+/** Presses the button on the gateway's logout page. */
 async function logOut(browser: PlainBrowser, action = '/auth/logout'): Promise<Page> {
   return browser.submit(await browser.open(`${PUBLIC_ORIGIN}/auth/logout`), {}, action);
 }
@@ -27,9 +27,9 @@ const steps = async ({ gateway }: ProviderStage) => {
   );
 };
 
-describe('a logout that goes on at the provider', () => {
+describe('a logout that continues at the provider', () => {
   test.each(['/auth/logout', '/auth/logout/all'])(
-    'RP-Initiated Logout §2: %s ends the session here first, then that of the provider, and comes back',
+    'RP-Initiated Logout §2: %s ends the session here, then at the provider, and returns',
     async (action) => {
       await using stage = await start();
       const browser = stage.browser();
@@ -55,7 +55,7 @@ describe('a logout that goes on at the provider', () => {
     },
   );
 
-  test('RP-Initiated Logout §3: a state counts once, and in the browser that began the logout only', async () => {
+  test('RP-Initiated Logout §3: counts a state once, and only in the browser that began', async () => {
     await using stage = await start();
     const browser = stage.browser();
     await stage.logIn(browser);
@@ -68,7 +68,7 @@ describe('a logout that goes on at the provider', () => {
     expect(await steps(stage)).toEqual([1, 1]);
   });
 
-  test('a provider that is down keeps nobody logged in here', async () => {
+  test('ends the session here even while the provider is down', async () => {
     await using stage = await start();
     const browser = stage.browser();
     await stage.logIn(browser);
@@ -77,7 +77,7 @@ describe('a logout that goes on at the provider', () => {
     expect(await stage.who(browser)).toBeNull();
   });
 
-  test('RP-Initiated Logout §2: the hint is the ID token of this login, and without one the logout goes on all the same', async () => {
+  test('RP-Initiated Logout §2: sends the ID token as a hint, and continues without one', async () => {
     await using stage = await start();
     const browser = stage.browser();
     await stage.logIn(browser);
@@ -94,7 +94,7 @@ describe('a logout that goes on at the provider', () => {
     expect(next.searchParams.has('state')).toBe(true);
   });
 
-  test('is left out for programs, which get 204 as ever', async () => {
+  test('is skipped for programs, which get 204', async () => {
     await using stage = await start();
     const browser = stage.browser();
     await stage.logIn(browser);
@@ -106,7 +106,7 @@ describe('a logout that goes on at the provider', () => {
     expect(await steps(stage)).toEqual([0, 0]);
   });
 
-  test('is left out where it is not configured', async () => {
+  test('is skipped where it is not configured', async () => {
     await using stage = await start({});
     const browser = stage.browser();
     await stage.logIn(browser);
@@ -117,7 +117,7 @@ describe('a logout that goes on at the provider', () => {
   });
 });
 
-describe('the logout of a provider', () => {
+describe('the logout URL', () => {
   const ISSUER = 'https://acme.auth0.com/';
   const settings = { preset: null, clientId: 'shop', issuer: ISSUER };
 
@@ -130,16 +130,16 @@ describe('the logout of a provider', () => {
     ],
     ['auth0', 'https://acme.auth0.com/oidc/logout', `${ISSUER}oidc/logout?client_id=shop&post_logout_redirect_uri=`],
     ['auth0', null, `${ISSUER}v2/logout?client_id=shop&returnTo=`],
-  ] as const)('of %s, %s, is asked in its own form', (preset, endSessionEndpoint, expected) => {
+  ] as const)('has the parameters of preset %s for end_session_endpoint %s', (preset, endSessionEndpoint, expected) => {
     const url = logoutUrl({ ...settings, preset }, { endSessionEndpoint }, LOGGED_OUT);
     expect(url?.href).toBe(expected + encodeURIComponent(LOGGED_OUT));
   });
 
-  test('is none where the provider offers none', () => {
+  test('is null where the provider offers none', () => {
     expect(logoutUrl(settings, { endSessionEndpoint: null }, LOGGED_OUT)).toBeNull();
   });
 
-  test('cannot be had where there is no issuer', () => {
+  test('cannot be configured without an issuer', () => {
     const entry = { name: 'corporate', clientId: 'shop', logoutAtProvider: true, preset: 'github' };
     expect(() => parseTestConfig({ config: { login: { oidc: [entry] } } })).toThrow(
       /needs issuer instead of endpoints/,
