@@ -1,4 +1,4 @@
-/** Whether the page of the endpoints lists those that the gateway has. */
+/** The reference page of the endpoints lists those that the gateway has. */
 
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,7 +7,7 @@ import { PUBLIC_ENDPOINTS } from '../../scripts/reference/endpoints.ts';
 
 const ROOT = join(import.meta.dirname, '../../src/endpoints');
 
-test('A6: the page has every row of the endpoint table and no other', () => {
+test('A6: the page lists every endpoint and no other', () => {
   const source = globSync('**/*.ts', { cwd: ROOT })
     .map((file) => readFileSync(join(ROOT, file), 'utf8'))
     .join('\n');

@@ -3,7 +3,7 @@ import { HOST, startGateway } from '../support/gateway.ts';
 import { rawRequest, requestHead } from '../support/raw-client.ts';
 import { RecordingUpstream } from '../support/recording-upstream.ts';
 
-test('the gateway answers its own documents, and a route may have the paths below them', async () => {
+test('the gateway serves its well-known documents, and routes may use the paths below them', async () => {
   await using upstream = await RecordingUpstream.start();
   await using gateway = await startGateway({
     upstream: upstream.origin,

@@ -1,4 +1,4 @@
-/** Terminals whose users log in at an identity provider: their sessions follow the browser session that approved them. */
+/** Terminals of users with an identity provider: their sessions end with the browser session that approved them. */
 
 import { expect, test } from 'vitest';
 import { OidcStage } from '../../attack/oidc-stage.ts';

@@ -1,5 +1,5 @@
 /**
- * The login endpoints with a real Redis that stops answering: broken is not "logged out", and nobody gets in meanwhile.
+ * The login endpoints while a real Redis does not answer: an outage logs nobody out and lets nobody in.
  */
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -24,7 +24,7 @@ afterAll(async () => {
 const storeIn = (commandTimeout: string) => ({ store: { redis: { url: redis.url, commandTimeout } } });
 
 describe('while Redis does not answer', () => {
-  test('SES-07: logins, logouts and lists get 503, no cookie changes, and afterwards everything goes on', async () => {
+  test('SES-07: logins, logouts and lists get 503, cookies stay, and service resumes afterwards', async () => {
     await using stage = await LoginStage.start({ clocks: systemClocks, config: storeIn('1s') });
     const cookie = await stage.cookieOf('alice');
     redis.freeze();
@@ -53,7 +53,7 @@ describe('while Redis does not answer', () => {
 });
 
 describe('with two replicas', () => {
-  test('SES-06: logged in on one, known on the other; logged out there, refused here', async () => {
+  test('SES-06: a login or logout on one takes effect on the other', async () => {
     await using one = await LoginStage.start({ clocks: systemClocks, config: storeIn('10s') });
     await using other = await LoginStage.start({ clocks: systemClocks, config: storeIn('10s') });
     const cookie = await one.cookieOf('alice');
@@ -63,7 +63,7 @@ describe('with two replicas', () => {
     expect(events(other, 'logout')).toHaveLength(1);
   });
 
-  test('failed logins are counted together', async () => {
+  test('failed logins count together', async () => {
     const options = { config: storeIn('10s'), login: { throttle: { freeAttemptsPerAccount: 2 } } };
     await using one = await LoginStage.start(options);
     await using other = await LoginStage.start(options);

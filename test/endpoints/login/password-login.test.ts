@@ -25,7 +25,7 @@ import {
 } from './fixture.ts';
 
 describe('a login by form', () => {
-  test('redirects with 303 to the page that was asked for, with a session cookie that opens it', async () => {
+  test('redirects with 303 to the requested page, with a working session cookie', async () => {
     await using stage = await LoginStage.start();
     const response = await stage.submit({ username: 'alice', password: PASSWORD, return_to: '/orders?page=2' });
     expect(response.status).toBe(303);
@@ -42,7 +42,7 @@ describe('a login by form', () => {
     });
   });
 
-  test('with a wrong password shows the form again, with the name, the problem and the return target', async () => {
+  test('with a wrong password shows the form again, with the name, problem and return target', async () => {
     await using stage = await LoginStage.start();
     const response = await stage.submit({ username: 'alice', password: 'wrong', return_to: '/orders' });
     const body = response.body.toString();
@@ -59,7 +59,7 @@ describe('a login by form', () => {
     expect(body).not.toContain('wrong');
   });
 
-  test('a name with markup is shown as text', async () => {
+  test('shows a name with markup as text', async () => {
     await using stage = await LoginStage.start();
     const response = await stage.submit({ username: '"><script>alert(1)</script>', password: 'x' });
     expect(response.body.toString()).toContain('value="&quot;&gt;&lt;script&gt;alert(1)&lt;/script&gt;"');
@@ -67,7 +67,7 @@ describe('a login by form', () => {
 });
 
 describe('a login by JSON', () => {
-  test('answers 200 with who and until when, and the id nowhere but in Set-Cookie', async () => {
+  test('answers 200 with the user and expiry, and the session id only in Set-Cookie', async () => {
     const clocks = new TestClocks();
     await using stage = await LoginStage.start({ clocks });
     const response = await stage.logIn('bob', PASSWORD);
@@ -83,7 +83,7 @@ describe('a login by JSON', () => {
     expect(response.body.toString()).not.toContain(sessionIdIn(response));
   });
 
-  test('a known and an unknown user with a wrong password get the same answer but for the request id', async () => {
+  test('answers wrong passwords of known and unknown users alike, apart from the request id', async () => {
     await using stage = await LoginStage.start();
     const [known, unknown] = await Promise.all([stage.logIn('alice', 'wrong'), stage.logIn('mallory', 'wrong')]);
     expect(known.status).toBe(401);
@@ -97,7 +97,7 @@ describe('a login by JSON', () => {
   });
 });
 
-describe('what is computed', () => {
+describe('password hashing', () => {
   test('a known and an unknown user cost one hash each, with the same parameters', async () => {
     await using stage = await LoginStage.start();
     const verify = vi.spyOn(PasswordHasher.prototype, 'verify');
@@ -112,13 +112,13 @@ describe('what is computed', () => {
     ]);
   });
 
-  test('no password opens an account that does not exist, whatever comes of the hash', async () => {
+  test('no password opens an account that does not exist, even if the hash matches', async () => {
     await using stage = await LoginStage.start();
     expect((await stage.logIn('mallory', PASSWORD)).status).toBe(401);
     vi.spyOn(PasswordHasher.prototype, 'verify').mockResolvedValue(true);
     const succeeded = vi.spyOn(stage.gateway.gateway.store.attempts, 'succeeded');
     expect((await stage.logIn('mallory', PASSWORD)).status).toBe(401);
-    // A guess that is right for somebody else is counted like any other: the count says nothing either.
+    // A guess that would be right for another user counts like any other, so the count reveals nothing.
     expect(succeeded).not.toHaveBeenCalled();
   });
 
@@ -129,7 +129,7 @@ describe('what is computed', () => {
     ['a password over 1024 bytes', 'alice', 'x'.repeat(1_025)],
     ['a password over 1024 bytes in UTF-8', 'alice', 'ä'.repeat(600)],
     ['a name over 256 characters', 'a'.repeat(257), 'x'],
-  ])('%s fails without a hash', async (_what, username, password) => {
+  ])('%s fails without hashing', async (_what, username, password) => {
     await using stage = await LoginStage.start();
     const verify = vi.spyOn(PasswordHasher.prototype, 'verify');
     const response = await stage.logIn(username, password);
@@ -137,7 +137,7 @@ describe('what is computed', () => {
     expect(verify).not.toHaveBeenCalled();
   });
 
-  test('a person who logs in while too many do reads so, with Retry-After, and keeps what was typed in', async () => {
+  test('a full queue shows a person a 503 page that keeps the return target', async () => {
     await using stage = await LoginStage.start();
     vi.spyOn(PasswordHasher.prototype, 'verify').mockResolvedValue(null);
     const response = await stage.submit({ username: 'alice', password: PASSWORD, return_to: '/orders' });
@@ -147,7 +147,7 @@ describe('what is computed', () => {
     expect(body).toContain('name="return_to" value="/orders"');
   });
 
-  test('no session is opened for a client that has left meanwhile', async () => {
+  test('a client that leaves during hashing gets no session', async () => {
     await using stage = await LoginStage.start();
     const hashed = Promise.withResolvers<boolean>();
     const verify = vi.spyOn(PasswordHasher.prototype, 'verify').mockReturnValue(hashed.promise);
@@ -162,7 +162,7 @@ describe('what is computed', () => {
     expect(await stage.gateway.gateway.sessions.list('alice')).toEqual([]);
   });
 
-  test('a login beyond the queue gets 503 with Retry-After, and is not counted as a failed attempt', async () => {
+  test('a login beyond the queue gets 503 with Retry-After and is no failed attempt', async () => {
     await using stage = await LoginStage.start({
       login: { throttle: { freeAttemptsPerAccount: 1 } },
       users: USERS,
@@ -185,7 +185,7 @@ describe('throttling', () => {
   /** The nth of many networks. */
   const network = (n: number) => from(`203.${n >> 16}.${(n >> 8) & 255}.${n & 255}`);
 
-  test('failed attempts at one account from one address are slowed, 1 s, 2 s, 4 s', async () => {
+  test('delays failed attempts at one account from one address by 1, 2 and 4 s', async () => {
     const clocks = new TestClocks();
     await using stage = await LoginStage.start({ clocks, login: { throttle: THROTTLE } });
     for (let guess = 1; guess <= 3; guess += 1) expect((await stage.logIn('alice', 'wrong')).status).toBe(401);
@@ -198,7 +198,7 @@ describe('throttling', () => {
     }
   });
 
-  test('S5: a stranger who fails all the time keeps nobody out at another address', async () => {
+  test('S5: constant failures from one address lock nobody out at another', async () => {
     const clocks = new TestClocks();
     await using stage = await LoginStage.start({ clocks, config: viaProxy() });
     for (let minute = 0; minute < 70; minute += 1) {
@@ -208,7 +208,7 @@ describe('throttling', () => {
     }
   });
 
-  test('S5: whatever attackers do from any number of networks, a known device gets in at once', async () => {
+  test('S5: a known device gets in at once, however many networks attack', async () => {
     const clocks = new TestClocks();
     await using stage = await LoginStage.start({
       clocks,
@@ -217,12 +217,12 @@ describe('throttling', () => {
     });
     const device = deviceIn(await stage.logIn('alice', PASSWORD, from('192.0.2.1')));
     for (let guess = 0; guess < 40; guess += 1) await stage.logIn('alice', 'wrong', network(guess));
-    // Even from an address that others use to guess at many accounts.
+    // Even from an address from which others guess at many accounts.
     for (let guess = 0; guess < 110; guess += 1) await stage.logIn(`victim-${guess}`, 'wrong', from('192.0.2.1'));
     expect((await stage.logIn('alice', PASSWORD, from('192.0.2.1'))).status).toBe(429);
     expect((await stage.logIn('alice', PASSWORD, from('192.0.2.1'), device)).status).toBe(200);
     expect((await stage.logIn('alice', PASSWORD, from('192.0.2.9'), device)).status).toBe(200);
-    // It is a known device of alice only, and it guesses no more than anybody.
+    // It is a known device for alice only, and gets no more guesses than others.
     expect((await stage.logIn('bob', PASSWORD, from('192.0.2.1'), device)).status).toBe(429);
     const guesses: number[] = [];
     for (let guess = 0; guess < 4; guess += 1) {
@@ -231,7 +231,7 @@ describe('throttling', () => {
     expect(guesses).toEqual([401, 401, 401, 429]);
   });
 
-  test('S5: in each window, no more guesses at an account are verified than configured, from any number of networks', async () => {
+  test('S5: each window verifies at most the configured guesses at an account, from all networks together', async () => {
     const clocks = new TestClocks();
     await using stage = await LoginStage.start({
       clocks,
@@ -252,7 +252,7 @@ describe('throttling', () => {
     }
   });
 
-  test('S5: attempts from one IPv6 /48 are counted together, ten times as many as from a /64', async () => {
+  test('S5: attempts from one IPv6 /48 count together, with ten times the limit of a /64', async () => {
     await using stage = await LoginStage.start({
       config: viaProxy(),
       login: { throttle: { ...THROTTLE, freeAttemptsPerAddress: 1 } },
@@ -263,7 +263,7 @@ describe('throttling', () => {
     expect((await stage.logIn('v', 'x', from('2001:db8:2::1'))).status).toBe(401);
   });
 
-  test('S5: attempts at one account from one IPv6 /48 are counted together', async () => {
+  test('S5: attempts at one account from one IPv6 /48 count together', async () => {
     await using stage = await LoginStage.start({ config: viaProxy(), login: { throttle: THROTTLE } });
     const statuses: number[] = [];
     for (let n = 0; n < 4; n += 1) statuses.push((await stage.logIn('alice', 'x', from(`2001:db8:1:${n}::1`))).status);
@@ -271,7 +271,7 @@ describe('throttling', () => {
     expect((await stage.logIn('alice', PASSWORD, from('2001:db8:2::1'))).status).toBe(200);
   });
 
-  test('no hash is computed for a throttled attempt, and a right password does not get through', async () => {
+  test('a throttled attempt computes no hash and fails even with the right password', async () => {
     await using stage = await LoginStage.start({ login: { throttle: { ...THROTTLE, freeAttemptsPerAccount: 1 } } });
     await stage.logIn('alice', 'wrong');
     const verify = vi.spyOn(PasswordHasher.prototype, 'verify');
@@ -281,7 +281,7 @@ describe('throttling', () => {
     expect(events(stage, 'login_throttled')).toMatchObject([{ account: 'alice', method: 'password' }]);
   });
 
-  test('a person reads how long to wait', async () => {
+  test('a person is told how long to wait', async () => {
     await using stage = await LoginStage.start({ login: { throttle: { ...THROTTLE, freeAttemptsPerAccount: 1 } } });
     await stage.submit({ username: 'alice', password: 'wrong' });
     const response = await stage.submit({ username: 'alice', password: 'wrong' });
@@ -289,13 +289,13 @@ describe('throttling', () => {
     expect(response.body.toString()).toContain('Too many attempts. Try again in 1 second.');
   });
 
-  test('the spellings of one account are counted together', async () => {
+  test('the spellings of one account count together', async () => {
     await using stage = await LoginStage.start({ login: { throttle: { ...THROTTLE, freeAttemptsPerAccount: 1 } } });
     await stage.logIn('alice', 'wrong');
     expect((await stage.logIn(' alice ', 'wrong')).status).toBe(429);
   });
 
-  test('a success forgets the failures of the account', async () => {
+  test('a success clears the failures of the account', async () => {
     await using stage = await LoginStage.start({ login: { throttle: THROTTLE } });
     for (let round = 0; round < 3; round += 1) {
       await stage.logIn('alice', 'wrong');
@@ -304,7 +304,7 @@ describe('throttling', () => {
     }
   });
 
-  test('attempts from one IPv6 /64 are counted together, whatever the account', async () => {
+  test('attempts from one IPv6 /64 count together, whatever the account', async () => {
     await using stage = await LoginStage.start({
       config: viaProxy(),
       login: { throttle: { ...THROTTLE, freeAttemptsPerAddress: 2 } },
@@ -316,7 +316,7 @@ describe('throttling', () => {
     expect((await attempt('d', '2001:db8:1:3::1')).status).toBe(401);
   });
 
-  test('who is slowed by address uses up no attempt of an account', async () => {
+  test('attempts throttled by address do not count against an account', async () => {
     await using stage = await LoginStage.start({
       config: viaProxy(),
       login: { throttle: { ...THROTTLE, freeAttemptsPerAccount: 1, freeAttemptsPerAddress: 1 } },
@@ -328,12 +328,12 @@ describe('throttling', () => {
     expect((await stage.logIn('alice', PASSWORD, 'X-Forwarded-For: 198.51.100.2')).status).toBe(200);
   });
 
-  test('logins that succeed do not slow their address', async () => {
+  test('successful logins do not slow their address', async () => {
     await using stage = await LoginStage.start({ login: { throttle: { ...THROTTLE, freeAttemptsPerAddress: 2 } } });
     for (let login = 0; login < 5; login += 1) expect((await stage.logIn('alice', PASSWORD)).status).toBe(200);
   });
 
-  test('logging in to an account of one’s own between guesses does not reset the count of the address', async () => {
+  test('logging in to one’s own account between guesses does not reset the address’s count', async () => {
     await using stage = await LoginStage.start({ login: { throttle: { ...THROTTLE, freeAttemptsPerAddress: 3 } } });
     const statuses: number[] = [];
     for (let guess = 0; guess < 3; guess += 1) {
@@ -343,7 +343,7 @@ describe('throttling', () => {
     expect(statuses).toEqual([401, 200, 401, 200, 401, 429]);
   });
 
-  test('S5: logins from 75 addresses of one IPv6 /48 fill the queue of hashes, and another network still gets its turn', async () => {
+  test('S5: when 75 addresses of one IPv6 /48 fill the hash queue, another network still gets its turn', async () => {
     const costly = await hashPassword('costly', { memoryKib: 32_768, passes: 2, lanes: 1 });
     const users = `${USERS}${Array.from({ length: 75 }, (_, n) => `  - { name: v${n}, passwordHash: "${costly}" }\n`).join('')}`;
     await using files = new Files();
@@ -358,7 +358,7 @@ describe('throttling', () => {
     expect(new Set(statuses)).toEqual(new Set([401, 503]));
   });
 
-  test('S5: a right password clears the count of its network, and takes nothing off that of all networks', async () => {
+  test('S5: a right password clears the count of its network but not that of all networks', async () => {
     await using stage = await LoginStage.start({
       config: viaProxy(),
       login: { throttle: { ...THROTTLE, freeAttemptsFromAnywhere: 4 } },
@@ -382,13 +382,13 @@ describe('throttling', () => {
   });
 });
 
-describe('S5: the cookie of a known device', () => {
+describe('S5: the known-device cookie', () => {
   const THROTTLE = { freeAttemptsPerAccount: 1 };
   const LINE =
     /^__Host-known-device=\d+\.[\w-]{22}\.[\w-]{43}; Path=\/; Secure; HttpOnly; SameSite=Strict; Max-Age=(\d+)$/;
   const lineOf = (response: RawResponse) => (response.headers.get('set-cookie') ?? '').split('\n')[1] ?? '';
 
-  test('is set by a login with a right password only, for 90 days, and keeps its id from login to login', async () => {
+  test('is set only by a successful login, lasts 90 days and keeps its id', async () => {
     const clocks = new TestClocks();
     await using stage = await LoginStage.start({ clocks });
     expect((await stage.logIn('alice', 'wrong')).headers.has('set-cookie')).toBe(false);
@@ -403,10 +403,10 @@ describe('S5: the cookie of a known device', () => {
 
   test.each([
     ['is forged', (cookie: string) => cookie.replace(/[^.](?=[^.]*$)/, (first) => (first === 'A' ? 'B' : 'A'))],
-    ['has a later end than it was given', (cookie: string) => cookie.replace(/=1/, '=2')],
+    ['has an extended expiry', (cookie: string) => cookie.replace(/=1/, '=2')],
     ['is sent twice', (cookie: string) => `${cookie}; ${cookie.slice('Cookie: '.length)}`],
     ['is empty', () => 'Cookie: __Host-known-device='],
-  ])('counts for nothing when it %s', async (_what, spoil) => {
+  ])('is ignored when it %s', async (_what, spoil) => {
     await using stage = await LoginStage.start({ login: { throttle: THROTTLE } });
     const cookie = deviceIn(await stage.logIn('alice', PASSWORD));
     await stage.logIn('alice', 'wrong');
@@ -414,7 +414,7 @@ describe('S5: the cookie of a known device', () => {
     expect((await stage.logIn('alice', PASSWORD, cookie)).status).toBe(200);
   });
 
-  test('counts for nothing after its time, after a change of the password, and where it is switched off', async () => {
+  test('is ignored once it expires or the password changes, and not set where it is off', async () => {
     const clocks = new TestClocks();
     await using stage = await LoginStage.start({ clocks, login: { throttle: { ...THROTTLE, knownDeviceFor: '1h' } } });
     const first = deviceIn(await stage.logIn('alice', PASSWORD));
@@ -433,7 +433,7 @@ describe('S5: the cookie of a known device', () => {
     expect((await without.logIn('alice', PASSWORD)).headers.get('set-cookie')).not.toContain('known-device');
   });
 
-  test('goes to no upstream, and none can set it', async () => {
+  test('reaches no upstream, and no upstream can set it', async () => {
     const answer = 'HTTP/1.1 200 OK\r\nSet-Cookie: __Host-known-device=x; Secure; Path=/\r\nContent-Length: 0\r\n\r\n';
     await using upstream = await RecordingUpstream.start((_request, socket) => void socket.write(answer));
     await using stage = await LoginStage.start({ upstream: upstream.origin });
@@ -451,7 +451,7 @@ describe('the request', () => {
     ['text/plain', 'Content-Type: text/plain'],
     ['multipart', 'Content-Type: multipart/form-data; boundary=x'],
     ['another charset', 'Content-Type: application/json; charset=iso-8859-1'],
-    ['a name of Object.prototype', 'Content-Type: constructor'],
+    ['a name from Object.prototype', 'Content-Type: constructor'],
     ['two types', 'Content-Type: application/json, application/x-www-form-urlencoded'],
   ])('CSRF-13: %s is refused with 415', async (_what, contentType) => {
     await using stage = await LoginStage.start();
@@ -460,7 +460,7 @@ describe('the request', () => {
   });
 
   test.each([
-    ['no JSON', '{'],
+    ['a syntax error', '{'],
     ['a member twice', `{"username":"alice","username":"bob","password":"${PASSWORD}"}`],
     ['a member twice, once escaped', `{"username":"alice","\\u0075sername":"bob","password":"${PASSWORD}"}`],
     ['an unknown member', '{"username":"alice","password":"x","admin":true}'],
@@ -525,7 +525,7 @@ describe('the request', () => {
     expect([response.status, reasonOf(response)]).toEqual([408, 'request_timeout']);
   });
 
-  test('the body is asked for with 100 Continue when the client waits for that', async () => {
+  test('gets 100 Continue if the client waits for it', async () => {
     await using stage = await LoginStage.start();
     const body = JSON.stringify({ username: 'alice', password: PASSWORD });
     const expecting = [HOST, JSON_TYPE, `Content-Length: ${body.length}`, 'Expect: 100-continue'];
@@ -537,7 +537,7 @@ describe('the request', () => {
     expect((await connection.response()).status).toBe(200);
   });
 
-  test('without a users file there is nothing to post to', async () => {
+  test('gets 405 without a users file', async () => {
     await using stage = await LoginStage.start({ login: { password: undefined } });
     const response = await stage.logIn('alice', PASSWORD);
     expect(response.status).toBe(405);
@@ -546,7 +546,7 @@ describe('the request', () => {
 });
 
 describe('the users file', () => {
-  test('a user who is added can log in at once', async () => {
+  test('lets an added user log in at once', async () => {
     await using stage = await LoginStage.start();
     expect((await stage.logIn('carol', 'new')).status).toBe(401);
     const hash = await hashPassword('new', CHEAP);
@@ -554,7 +554,7 @@ describe('the users file', () => {
     expect((await stage.logIn('carol', 'new')).status).toBe(200);
   });
 
-  test('one that becomes invalid is reported once, and the last good one stays', async () => {
+  test('that becomes invalid is reported once, and the last valid one stays', async () => {
     await using stage = await LoginStage.start();
     await writeFile(stage.usersFile, 'users:\n  - name: alice\n    passwordhash: oops\n');
     expect((await stage.logIn('alice', PASSWORD)).status).toBe(200);
@@ -567,8 +567,8 @@ describe('the users file', () => {
   });
 });
 
-describe('what is written down', () => {
-  test('a login and a failure are in the audit stream, with who, where and why', async () => {
+describe('logs and metrics', () => {
+  test('the audit stream records logins and failures with user, address and reason', async () => {
     await using stage = await LoginStage.start();
     await stage.logIn('alice', 'wrong');
     const response = await stage.logIn('alice', PASSWORD);
@@ -589,7 +589,7 @@ describe('what is written down', () => {
     expect(await metricValue(stage, 'sallyport_login_failures_total{reason="credentials"}')).toBe(1);
   });
 
-  test('a login that ends the oldest session of the user says which one, and is counted', async () => {
+  test('a login that displaces the user’s oldest session names it and is counted', async () => {
     await using stage = await LoginStage.start({ config: { session: { maxPerUser: 1 } } });
     await stage.logIn('alice', PASSWORD);
     await stage.logIn('alice', PASSWORD);
@@ -613,12 +613,12 @@ function listeners(more: Record<string, unknown>) {
   return { public: { address: '127.0.0.1:0', ...more }, admin: { address: '127.0.0.1:0' } };
 }
 
-/** Believes X-Forwarded-For from loopback, so that a test has many addresses. */
+/** Trusts X-Forwarded-For from loopback, so that a test can use many addresses. */
 function viaProxy() {
   return { listeners: listeners({ trustedProxies: ['127.0.0.1'] }) };
 }
 
-/** The cookie of a known device in an answer, as a Cookie header line. */
+/** The known-device cookie of an answer, as a Cookie header line. */
 function deviceIn(response: RawResponse): string {
   const pair = /^__Host-known-device=[^;]+/m.exec(response.headers.get('set-cookie') ?? '')?.[0];
   if (pair === undefined) throw new Error(`no device cookie in an answer with status ${response.status}`);

@@ -24,8 +24,8 @@ const CHECKBOX = '<input type="checkbox" id="remember" name="remember" value="ye
 const cookieLine = (response: { headers: ReadonlyMap<string, string> }) =>
   response.headers.get('set-cookie')?.split('\n')[0];
 
-describe('where it is configured', () => {
-  test('a ticked box gives a cookie that outlives the browser, and a session with lifetimes of its own', async () => {
+describe('with session.remember', () => {
+  test('a ticked box gives a persistent cookie and a session with its own lifetimes', async () => {
     const clocks = new TestClocks();
     await using stage = await LoginStage.start({ clocks, config: REMEMBER });
     const login = await stage.submit({ ...FIELDS, remember: 'yes' });
@@ -41,7 +41,7 @@ describe('where it is configured', () => {
     expect((await stage.get('/auth/session', cookie)).status).toBe(401);
   });
 
-  test('without use it ends after its idle timeout', async () => {
+  test('a remembered session ends after its own idle timeout', async () => {
     const clocks = new TestClocks();
     await using stage = await LoginStage.start({ clocks, config: REMEMBER });
     const cookie = `Cookie: __Host-sid=${sessionIdIn(await stage.submit({ ...FIELDS, remember: 'yes' }))}`;
@@ -51,7 +51,7 @@ describe('where it is configured', () => {
     expect((await stage.get('/auth/session', cookie)).status).toBe(401);
   });
 
-  test('an empty box changes nothing', async () => {
+  test('an unticked box changes nothing', async () => {
     const clocks = new TestClocks();
     await using stage = await LoginStage.start({ clocks, config: REMEMBER });
     const login = await stage.submit(FIELDS);
@@ -60,14 +60,14 @@ describe('where it is configured', () => {
     expect((await stage.get('/auth/session', `Cookie: __Host-sid=${sessionIdIn(login)}`)).status).toBe(401);
   });
 
-  test('the box is on the form, and stays ticked when the login fails', async () => {
+  test('the form has the box, which stays ticked when a login fails', async () => {
     await using stage = await LoginStage.start({ config: REMEMBER });
     expect((await stage.get('/auth/login', ...NAVIGATION)).body.toString()).toContain(`${CHECKBOX}> Keep me logged in`);
     const failed = await stage.submit({ ...FIELDS, password: 'wrong', remember: 'yes' });
     expect(failed.body.toString()).toContain(`${CHECKBOX} checked>`);
   });
 
-  test('programs and trusted backends ask for it with `remember`', async () => {
+  test('programs and trusted backends request it with `remember`', async () => {
     await using files = new Files();
     const clientSecretFile = await files.write('secret', 's'.repeat(32));
     await using stage = await LoginStage.start({
@@ -82,7 +82,7 @@ describe('where it is configured', () => {
     expect([backend.status, cookieLine(backend)]).toEqual([201, expect.stringMatching(/; Max-Age=86400$/)]);
   });
 
-  test('the refresh cookie of such a session outlives the browser, too', async () => {
+  test('the refresh cookie of a remembered session is persistent, too', async () => {
     await using stage = await LoginStage.start({ config: { ...REMEMBER, refresh: { clients: ['browser'] } } });
     const login = await stage.submit({ ...FIELDS, remember: 'yes', refresh: 'browser' });
     const lines = login.headers.get('set-cookie')?.split('\n') ?? [];
@@ -95,7 +95,7 @@ describe('with an identity provider', () => {
     browser.hops.flatMap(({ setCookies }) => setCookies).findLast((line) => line.startsWith('__Host-sid='));
   const LASTING = /; SameSite=Lax; Max-Age=2592000$/;
 
-  test('a link beside the buttons asks for it, before the login or not at all, and a failed login keeps it', async () => {
+  test('a link beside the buttons asks to be remembered, and a failed login keeps the choice', async () => {
     await using stage = await ProviderStage.start({ withPasswords: true, config: REMEMBER });
     const browser = stage.browser();
     const page = await browser.open(`${PUBLIC_ORIGIN}/auth/login?return_to=/orders`);
@@ -117,7 +117,7 @@ describe('with an identity provider', () => {
     expect(sessionLine(other)).toMatch(/; SameSite=Lax$/);
   });
 
-  test('a login once more keeps it', async () => {
+  test('a step-up keeps the session remembered', async () => {
     await using stage = await ProviderStage.start({
       config: REMEMBER,
       idp: { acrValues: ['gold'] },
@@ -134,7 +134,7 @@ describe('with an identity provider', () => {
     expect(sessionLine(browser)).not.toBe(first);
   });
 
-  test('`always` makes every login one, and offers nothing', async () => {
+  test('`always` remembers every login and hides the choice', async () => {
     await using stage = await ProviderStage.start({
       withPasswords: true,
       config: { session: { remember: { always: true } } },
@@ -145,7 +145,7 @@ describe('with an identity provider', () => {
     expect(sessionLine(browser)).toMatch(LASTING);
   });
 
-  test('where it is not configured, asking for it in an address is ignored', async () => {
+  test('without session.remember, asking for it in an address is ignored', async () => {
     await using stage = await ProviderStage.start({ withPasswords: true });
     const browser = stage.browser();
     expect((await browser.open(`${PUBLIC_ORIGIN}/auth/login?remember=1`)).body).not.toMatch(/keep you logged in/);
@@ -154,8 +154,8 @@ describe('with an identity provider', () => {
   });
 });
 
-describe('where it is not configured', () => {
-  test('the form has no box, and who asks for it is refused instead of being logged out early', async () => {
+describe('without session.remember', () => {
+  test('the form has no box, and a login that asks for it is refused', async () => {
     await using stage = await LoginStage.start();
     expect((await stage.get('/auth/login', ...NAVIGATION)).body.toString()).not.toContain('remember');
     const form = await stage.submit({ ...FIELDS, remember: 'yes' });
@@ -164,7 +164,7 @@ describe('where it is not configured', () => {
     expect([json.status, reasonOf(json)]).toEqual([400, 'body_malformed']);
   });
 
-  test('a session that was opened while it was, lasts like any other', async () => {
+  test('a session that was remembered before can still be logged out', async () => {
     const clocks = new TestClocks();
     await using stage = await LoginStage.start({ clocks });
     const record = { subject: 'alice', user: {}, method: 'password', device: '', remembered: true } as const;

@@ -1,4 +1,4 @@
-/** Refreshes over a real Redis that stops, loses connections, or loses what it has acknowledged: no theft is seen in it. */
+/** Refreshes with a real Redis that stops, loses connections or loses acknowledged writes: none looks like a theft. */
 
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { describe, expect, test } from 'vitest';
@@ -16,7 +16,7 @@ const start = (url: string, refresh: object = {}) =>
   RefreshStage.start({ clocks: systemClocks, refresh, config: { store: { redis: { url, commandTimeout: '1s' } } } });
 const noTheft = (stage: RefreshStage) => expect(events(stage.login, 'refresh_reuse_detected')).toEqual([]);
 
-/** A store's part of a refresh on a family: the reading, and what is presented and proposed. */
+/** The store's part of a refresh: the presented token, its family's handle, and the proposed successor. */
 function attempt(text: unknown) {
   const token = parseRefreshToken(String(text));
   if (token === null) throw new Error('not a token');
@@ -25,7 +25,7 @@ function attempt(text: unknown) {
 }
 
 describe('while Redis does not answer', () => {
-  test('REF-06: a refresh gets 503 with Retry-After, no cookie changes, and the same token is good afterwards', async () => {
+  test('REF-06: a refresh gets 503 with Retry-After, cookies stay, and the same token works afterwards', async () => {
     await using redis = await RedisServer.start();
     await using stage = await start(redis.url);
     const [native, browser] = [await stage.native(), await stage.browser()];
@@ -42,7 +42,7 @@ describe('while Redis does not answer', () => {
     noTheft(stage);
   });
 
-  test('stopped in the middle of a rotation: it is not completed later, after the client was asked to try again', async () => {
+  test('an interrupted rotation is not completed after the client was told to retry', async () => {
     await using redis = await RedisServer.start();
     await using stage = await start(redis.url);
     const { refresh_token } = await stage.native();
@@ -56,7 +56,7 @@ describe('while Redis does not answer', () => {
     expect([failed.status, reasonOf(failed)]).toEqual([503, 'store_unavailable']);
     families.rotate = rotate;
     redis.thaw();
-    // The command lies in the socket of Redis. When everything before it was read, so was it.
+    // The command waits in the socket of Redis. Once Redis answers a later command, it has read this one as well.
     const { handle } = attempt(refresh_token);
     await until(async () => (await families.read(handle).catch(() => null)) !== null, 'Redis answers again');
     expect((await families.read(handle))?.family.generation).toBe(0);
@@ -66,7 +66,7 @@ describe('while Redis does not answer', () => {
     noTheft(stage);
   });
 
-  test('an answer that is lost on its way: the retry gets the successor that the first one would have got', async () => {
+  test('after a lost answer, the retry gets the successor that was lost', async () => {
     await using redis = await RedisServer.start();
     await using stage = await start(redis.url);
     const { refresh_token } = await stage.native();
@@ -87,8 +87,8 @@ describe('while Redis does not answer', () => {
   });
 });
 
-describe('a command that is sent again', () => {
-  test('REF-15: after a lost connection rotates once, and is answered as it was', async () => {
+describe('a command that is resent', () => {
+  test('REF-15: after a lost connection rotates once and gets the same answer', async () => {
     await using redis = await RedisServer.start();
     await using proxy = await LossyProxy.start(redis.port);
     await using store = await openStore(proxy.url, { config: { commandTimeout: 5_000 } });
@@ -99,7 +99,7 @@ describe('a command that is sent again', () => {
     const reading = await families.read(handle);
     if (reading === null) throw new Error('no family');
     const writesBefore = await hashWrites(redis);
-    // Redis carries it out; the answer and the connection are gone; it is sent again by itself.
+    // Redis executes it, the answer and the connection are lost, and the client resends it by itself.
     proxy.loseNextAnswer();
     expect(await families.rotate(reading, token, proposed, 60_000)).toEqual({
       outcome: 'rotated',
@@ -110,7 +110,7 @@ describe('a command that is sent again', () => {
     expect((await families.read(handle))?.family).toMatchObject({ generation: 1, current: proposed.digest });
   });
 
-  test('REF-15: that found a reuse reports it again, and other requests learn that the family has ended', async () => {
+  test('REF-15: that detected reuse reports it again; other requests learn that the family has ended', async () => {
     await using redis = await RedisServer.start();
     await using proxy = await LossyProxy.start(redis.port);
     await using store = await openStore(proxy.url, { config: { commandTimeout: 5_000 } });
@@ -129,8 +129,8 @@ describe('a command that is sent again', () => {
   });
 });
 
-describe('a gateway that stood still', () => {
-  test('REF-04: between reading and rotating, for longer than the grace, writes nothing', async () => {
+describe('a gateway that was stalled', () => {
+  test('REF-04: for longer than the grace between reading and rotating writes nothing', async () => {
     await using redis = await RedisServer.start();
     await using store = await openStore(redis.url);
     const { families } = store;
@@ -152,7 +152,7 @@ describe('a gateway that stood still', () => {
 });
 
 describe('a failover', () => {
-  test('REF-10: that forgets a rotation ends no family and no session: its token is refused, the one before goes on', async () => {
+  test('REF-10: that loses a rotation ends no session; the lost token is refused, the previous one works', async () => {
     await using primary = await RedisServer.start();
     await using replica = await RedisServer.start({ config: { replicaof: `127.0.0.1 ${primary.port}` } });
     await using before = await start(primary.url);
@@ -163,7 +163,7 @@ describe('a failover', () => {
         (await replica.cli('INFO', 'replication')).includes('master_link_status:up'),
       'the replica has the family',
     );
-    // From now on it hears of nothing: what the primary acknowledges, it does not have.
+    // From now on the replica receives nothing that the primary acknowledges.
     await replica.cli('REPLICAOF', 'NO', 'ONE');
     const forgotten = jsonOf(await before.refresh(refresh_token))['refresh_token'];
     await primary.kill();
@@ -173,7 +173,7 @@ describe('a failover', () => {
     expect([refused.status, jsonOf(refused)['error']]).toEqual([400, 'invalid_grant']);
     expect(await after.isAlive(access_token)).toBe(true);
     expect((await after.refresh(refresh_token)).status).toBe(200);
-    // Nor when the family has gone on without it.
+    // Nor does it end when the family has moved on without it.
     expect((await after.refresh(forgotten)).status).toBe(400);
     expect(await after.isAlive(access_token)).toBe(true);
     noTheft(after);
@@ -185,7 +185,7 @@ async function hashWrites(redis: RedisServer): Promise<number> {
   return Number((await redis.cli('INFO', 'commandstats')).match(/cmdstat_hset:calls=(\d+)/)?.[1]);
 }
 
-/** A proxy that can lose one answer: it lets the command through, and cuts the connection when the answer comes. */
+/** A proxy that can lose one answer: it forwards the command, and cuts the connection when the answer comes. */
 class LossyProxy implements AsyncDisposable {
   lost = 0;
   #losesNext = false;
@@ -203,7 +203,7 @@ class LossyProxy implements AsyncDisposable {
     return `redis://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
-  /** The next answer to a script is lost. */
+  /** Loses the next answer to a script. */
   loseNextAnswer(): void {
     this.#losesNext = true;
   }

@@ -7,7 +7,7 @@ import { asHandle } from '../../support/names.ts';
 import type { RawResponse } from '../../support/raw-client.ts';
 import { FORM, JSON_TYPE, jsonOf, LoginStage, PASSWORD, sessionIdIn } from '../login/fixture.ts';
 
-/** What a browser sends with a request of a script of ours. */
+/** What a browser sends with a request by a script of the gateway's origin. */
 export const FROM_OUR_SCRIPT = [
   `Origin: ${PUBLIC_ORIGIN}`,
   'Sec-Fetch-Site: same-origin',
@@ -18,7 +18,7 @@ export const REFRESH_COOKIE = /^__Secure-refresh=([^;]*); Path=\/auth\/refresh; 
 export const CLEARED = '__Secure-refresh=; Path=/auth/refresh; Secure; HttpOnly; SameSite=Strict; Max-Age=0';
 export const GRACE_MS = 10_000;
 
-/** A browser that is logged in: its cookies. */
+/** The cookies of a logged-in browser. */
 export interface Browser {
   readonly sessionId: string;
   readonly refreshToken: string;
@@ -26,7 +26,7 @@ export interface Browser {
 
 type Options = GatewayOptions & { refresh?: object; login?: Record<string, unknown> };
 
-/** A gateway with a section `refresh`, in which `refresh` of the options goes over the defaults. Its clocks stand still. */
+/** A gateway with a section `refresh`, in which the options override the defaults. Its clocks are stopped. */
 export async function startWithRefresh(
   defaults: object,
   { refresh = {}, config = {}, ...options }: Options,
@@ -91,7 +91,7 @@ export class RefreshStage implements AsyncDisposable {
     return this.login.send('POST', '/auth/refresh', [cookie, ...headers]);
   }
 
-  /** Until a token that was just replaced cannot be replayed any more. */
+  /** Advances the clocks until a token that was just replaced can no longer be replayed. */
   passGrace(): void {
     this.clocks.advance(GRACE_MS + 1);
   }

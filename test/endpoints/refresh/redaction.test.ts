@@ -1,4 +1,4 @@
-/** No token, and no part of one, is anywhere but where it belongs. */
+/** No token, and no part of one, appears where it does not belong. */
 
 import { describe, expect, test, vi } from 'vitest';
 import { unavailable } from '../../../src/store/redis/connection/faults.ts';
@@ -9,7 +9,7 @@ import { FORM, FROM_OUR_PAGE, jsonOf } from '../login/fixture.ts';
 import { FROM_OUR_SCRIPT, RefreshStage, refreshCookieIn } from './fixture.ts';
 
 describe('LOG-01: refresh and access tokens', () => {
-  test('are in no log, audit event or metric, whatever becomes of them', async () => {
+  test('are in no log, audit event or metric, whatever happens to them', async () => {
     await using stage = await RefreshStage.start({ config: { log: { level: 'debug' } } });
     const { families } = stage.login.gateway.gateway.store;
     const native = await stage.native();
@@ -46,7 +46,7 @@ describe('LOG-01: refresh and access tokens', () => {
     expect(written).toContain('refresh_reuse_detected');
   });
 
-  test('HDR-24: the refresh cookie of an upstream does not reach the browser, unless the route relays it', async () => {
+  test('HDR-24: in a cookie of an upstream reach the browser only if the route relays it', async () => {
     const line = '__Secure-refresh=of-the-upstream; Path=/auth/refresh';
     await using upstream = await RecordingUpstream.start();
     upstream.answer = (_request, socket) => {

@@ -1,4 +1,4 @@
-/** `POST /auth/refresh` and the logins that begin a family: what goes in, what comes out, what is refused. */
+/** `POST /auth/refresh` and the logins that begin a family: requests, answers and refusals. */
 
 import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, type JSONWebKeySet, jwtVerify } from 'jose';
 import { describe, expect, test } from 'vitest';
@@ -40,7 +40,7 @@ describe('a login that asks for a refresh token', () => {
     expect(await metricValue(stage.login, 'sallyport_refresh_families_begun_total{client="native"}')).toBe(1);
   });
 
-  test('as a browser gets it in a cookie for that one path, beside the session cookie', async () => {
+  test('as a browser gets it in a cookie for that path only, beside the session cookie', async () => {
     await using stage = await RefreshStage.start();
     const response = await stage.logIn({ username: 'alice', refresh: 'browser' }, ...FROM_OUR_SCRIPT);
     const [session, refresh, ...more] = response.headers.get('set-cookie')?.split('\n') ?? [];
@@ -60,7 +60,7 @@ describe('a login that asks for a refresh token', () => {
     expect(events(stage.login, 'login')).toEqual([]);
   });
 
-  test('by the form of a page of the gateway gets the cookie with the redirect, and nothing else', async () => {
+  test('with the gateway’s form gets only the cookie, with the redirect', async () => {
     await using stage = await RefreshStage.start();
     const fields = { username: 'alice', password: PASSWORD };
     const asked = await stage.login.submit({ ...fields, refresh: 'browser' });
@@ -73,7 +73,7 @@ describe('a login that asks for a refresh token', () => {
     expect([native.status, native.headers.has('set-cookie')]).toEqual([400, false]);
   });
 
-  test('is refused where there are none for such a client, before the password is looked at', async () => {
+  test('is refused for a client without refresh tokens, before the password is verified', async () => {
     await using browsersOnly = await RefreshStage.start({ refresh: { clients: ['browser'] } });
     await using none = await RefreshStage.start({ config: { refresh: undefined } });
     for (const stage of [browsersOnly, none]) {
@@ -90,7 +90,7 @@ describe('a login that asks for a refresh token', () => {
     for (const response of [form, json]) expect(refreshCookieIn(response)).toMatch(/\.0\./);
   });
 
-  test('that a trusted backend makes gets the tokens in the body, or both cookies to pass on', async () => {
+  test('from a trusted backend gets the tokens in the body, or both cookies to pass on', async () => {
     await using stage = await RefreshStage.start();
     const secret = 'a-secret-of-at-least-32-characters!';
     const clientSecretFile = await stage.login.files.write('secret', secret);
@@ -113,7 +113,7 @@ describe('a login that asks for a refresh token', () => {
 });
 
 describe('a refresh', () => {
-  test('RFC 6749 §5.1: answers a native app with an access token and the next refresh token, and no store keeps it', async () => {
+  test('RFC 6749 §5.1: gives a native app an access token and the next refresh token, uncached', async () => {
     await using stage = await RefreshStage.start({
       refresh: { accessToken: { scopes: ['orders:read', 'orders:write'] } },
     });
@@ -134,7 +134,7 @@ describe('a refresh', () => {
     expect(await refreshes(stage, 'rotated')).toBe(1);
   });
 
-  test('takes JSON as well as a form, and ignores parameters that it does not know', async () => {
+  test('accepts JSON or a form and ignores unknown parameters', async () => {
     await using stage = await RefreshStage.start();
     const { refresh_token } = await stage.native();
     const body = JSON.stringify({ refresh_token, client_id: 'app' });
@@ -143,7 +143,7 @@ describe('a refresh', () => {
     expect((await stage.refresh(refresh_token, { client_id: 'app' })).status).toBe(200);
   });
 
-  test('answers a single-page app with the access token, and with the next refresh token in the cookie only', async () => {
+  test('gives a single-page app the access token, and the next refresh token only in the cookie', async () => {
     await using stage = await RefreshStage.start();
     const browser = await stage.browser();
     const response = await stage.refreshInBrowser(browser);
@@ -156,7 +156,7 @@ describe('a refresh', () => {
     expect((await stage.refreshInBrowser({ ...browser, refreshToken: next })).status).toBe(200);
   });
 
-  test('RFC 9068 §2: the access token says its type, client, audience, session and no more than is mapped', async () => {
+  test('RFC 9068 §2: the access token has a type, client, audience, session and only mapped claims', async () => {
     await using stage = await RefreshStage.start({
       refresh: {
         accessToken: { scopes: ['read'], claims: { mail: 'user.email' }, lifetime: '2m', clientId: 'shop-app' },
@@ -179,7 +179,7 @@ describe('a refresh', () => {
     });
   });
 
-  test('the access token verifies with the published keys, and opens a route that takes our own tokens, for as long as the session lives', async () => {
+  test('the access token verifies with the published keys and opens a route while the session lives', async () => {
     await using upstream = await RecordingUpstream.start();
     await using stage = await RefreshStage.start({
       clocks: systemClocks,
@@ -208,7 +208,7 @@ describe('a refresh', () => {
     expect([revoked.status, upstream.requests.length]).toEqual([401, 1]);
   });
 
-  test('RFC 6749 §6: asks for fewer scopes, never for more', async () => {
+  test('RFC 6749 §6: may narrow the scopes, never widen them', async () => {
     await using stage = await RefreshStage.start({ refresh: { accessToken: { scopes: ['a', 'b'] } } });
     const { refresh_token } = await stage.native();
     const fewer = jsonOf(await stage.refresh(refresh_token, { scope: 'b' }));
@@ -220,12 +220,12 @@ describe('a refresh', () => {
     expect(jsonOf(await stage.refresh(refresh_token))['scope']).toBe('a b');
   });
 
-  test('can have an audience of its own', async () => {
+  test('can give the access token its own audience', async () => {
     await using stage = await RefreshStage.start({ refresh: { accessToken: { audience: 'https://api.example.com' } } });
     expect(decodeJwt(String((await stage.native())['access_token'])).aud).toBe('https://api.example.com');
   });
 
-  test('slides the idle timeout of the session, and never moves its absolute end', async () => {
+  test('extends the idle timeout of the session, never its absolute end', async () => {
     await using stage = await RefreshStage.start({
       config: { session: { idleTimeout: '10m', absoluteTimeout: '1h' } },
     });
@@ -236,7 +236,7 @@ describe('a refresh', () => {
       expect([minutes, response.status]).toEqual([minutes, 200]);
       ({ refresh_token, access_token } = jsonOf(response));
     }
-    // 54 minutes have passed; a token for five would outlive nothing, one for ten would.
+    // 54 minutes have passed. After three more, a token for five minutes would outlive the session.
     stage.clocks.advance(3 * 60_000);
     const last = jsonOf(await stage.refresh(refresh_token));
     expect(last['expires_in']).toBe(180);
@@ -246,7 +246,7 @@ describe('a refresh', () => {
     expect(await stage.isAlive(access_token)).toBe(false);
   });
 
-  test('after the idle timeout is refused: the family ends with its session', async () => {
+  test('is refused after the idle timeout: the family ends with its session', async () => {
     await using stage = await RefreshStage.start({ config: { session: { idleTimeout: '10m' } } });
     const { refresh_token } = await stage.native();
     stage.clocks.advance(10 * 60_000);
@@ -259,15 +259,15 @@ describe('a refresh', () => {
   });
 });
 
-describe('a request that is no refresh', () => {
+describe('an invalid refresh request', () => {
   test.each([
     ['without a token', [FORM], 'grant_type=refresh_token', 400, 'invalid_request'],
     ['without a body', [], '', 400, 'invalid_request'],
-    ['of another grant', [FORM], 'grant_type=password&refresh_token=x', 400, 'unsupported_grant_type'],
+    ['with another grant', [FORM], 'grant_type=password&refresh_token=x', 400, 'unsupported_grant_type'],
     ['with a parameter twice', [FORM], 'refresh_token=x&refresh_token=y', 400, 'invalid_request'],
     ['with a member twice', [JSON_TYPE], '{"refresh_token":"x","refresh_token":"y"}', 400, 'invalid_request'],
     ['with JSON of another shape', [JSON_TYPE], '{"refresh_token":["x"]}', 400, 'invalid_request'],
-    ['beside an Authorization header', [FORM, 'Authorization: Bearer x'], 'refresh_token=x', 400, 'invalid_request'],
+    ['with an Authorization header', [FORM, 'Authorization: Bearer x'], 'refresh_token=x', 400, 'invalid_request'],
     [
       'with a cookie and a body',
       [FORM, ...FROM_OUR_SCRIPT, 'Cookie: __Secure-refresh=x'],
@@ -282,7 +282,7 @@ describe('a request that is no refresh', () => {
     expect(await refreshes(stage, 'invalid')).toBe(1);
   });
 
-  test('in another type than a form or JSON is refused with 415, with GET with 405', async () => {
+  test('gets 415 for other media types, and 405 for GET', async () => {
     await using stage = await RefreshStage.start();
     const text = await stage.login.send('POST', '/auth/refresh', ['Content-Type: text/plain'], 'refresh_token=x');
     expect([text.status, reasonOf(text)]).toEqual([415, 'media_type_unsupported']);
@@ -301,7 +301,7 @@ describe('a request that is no refresh', () => {
     `${'A'.repeat(43)}.0.${'A'.repeat(43)}\n`,
     `${'Ä'.repeat(43)}.0.${'A'.repeat(43)}`,
     'A'.repeat(10_000),
-  ])('ZITADEL GHSA-wxg7-w2v3-w38g: with %j for a token is refused without a look into the store', async (token) => {
+  ])('ZITADEL GHSA-wxg7-w2v3-w38g: with the token %j is refused without reading the store', async (token) => {
     await using stage = await RefreshStage.start();
     const { families } = stage.login.gateway.gateway.store;
     families.read = () => Promise.reject(new Error('asked'));
@@ -316,7 +316,7 @@ describe('a refresh cookie', () => {
     ['another site', ['Origin: https://evil.example', 'Sec-Fetch-Site: cross-site']],
     ['a sibling', ['Origin: https://blog.example.com', 'Sec-Fetch-Site: same-site']],
     ['an opaque origin', ['Origin: null', 'Sec-Fetch-Site: cross-site']],
-    ['nowhere', []],
+    ['an unknown origin', []],
   ])('CSRF-07: from %s is refused, and the cookie stays', async (_title, headers) => {
     await using stage = await RefreshStage.start();
     const browser = await stage.browser();
@@ -326,7 +326,7 @@ describe('a refresh cookie', () => {
     expect((await stage.refreshInBrowser(browser)).status).toBe(200);
   });
 
-  test('that is dead is deleted', async () => {
+  test('that is not valid is deleted', async () => {
     await using stage = await RefreshStage.start();
     const browser = await stage.browser();
     const dead = { ...browser, refreshToken: `${'A'.repeat(43)}.0.${'A'.repeat(43)}` };
@@ -342,7 +342,7 @@ describe('a refresh cookie', () => {
     expect([response.status, jsonOf(response)['error']]).toEqual([400, 'invalid_grant']);
   });
 
-  test('REF-11: counts only beside the cookie of its own session', async () => {
+  test('REF-11: works only beside the cookie of its own session', async () => {
     await using stage = await RefreshStage.start();
     const [alice, bob] = [await stage.browser('alice'), await stage.browser('bob')];
     const mixed = await stage.refreshInBrowser({ ...bob, refreshToken: alice.refreshToken });
@@ -356,7 +356,7 @@ describe('a refresh cookie', () => {
     expect(await refreshes(stage, 'misplaced')).toBe(2);
   });
 
-  test('REF-11: is no token for a body, and a token from a body is none for the cookie', async () => {
+  test('REF-11: is refused in a body, as a token from a body is in the cookie', async () => {
     await using stage = await RefreshStage.start();
     const browser = await stage.browser();
     const { refresh_token } = await stage.native();
@@ -368,7 +368,7 @@ describe('a refresh cookie', () => {
     expect((await stage.refreshInBrowser(browser)).status).toBe(200);
   });
 
-  test('REF-11: a token in a body beside the session cookie of another is refused', async () => {
+  test('REF-11: a token in a body is refused beside the session cookie of another user', async () => {
     await using stage = await RefreshStage.start();
     const { refresh_token } = await stage.native('alice');
     const { sessionId } = await stage.browser('bob');
@@ -378,7 +378,7 @@ describe('a refresh cookie', () => {
     expect((await stage.refresh(refresh_token)).status).toBe(200);
   });
 
-  test('a token in the body of a request of a browser is refused', async () => {
+  test('a token in the body of a browser’s request is refused', async () => {
     await using stage = await RefreshStage.start();
     const { refresh_token } = await stage.native();
     const body = `refresh_token=${String(refresh_token)}`;
@@ -406,7 +406,7 @@ describe('logging out', () => {
     expect(await stage.isAlive(access_token)).toBe(false);
     expect((await stage.refresh(refresh_token)).status).toBe(400);
     expect(events(stage.login, 'logout')).toMatchObject([{ subject: 'alice' }]);
-    // A token of nobody ends nothing, and the answer is the same.
+    // An unknown token ends nothing and gets the same answer.
     const unknown = `refresh_token=${'A'.repeat(43)}.0.${'A'.repeat(43)}`;
     expect((await stage.login.send('POST', '/auth/logout', [FORM], unknown)).status).toBe(204);
     const foreign = await stage.login.send('POST', '/auth/logout', [FORM, 'Origin: https://evil.example'], body);
@@ -429,7 +429,7 @@ describe('logging out', () => {
 });
 
 describe('guesses', () => {
-  test('are not made by those whose session has ended', async () => {
+  test('do not include tokens of ended sessions', async () => {
     await using stage = await RefreshStage.start({ refresh: { throttle: { freeAttemptsPerAddress: 1 } } });
     const office = await Promise.all(Array.from({ length: 5 }, () => stage.native()));
     await stage.login.gateway.gateway.sessions.endAll('alice', 'operator');
@@ -437,7 +437,7 @@ describe('guesses', () => {
     expect(await refreshes(stage, 'session_ended')).toBe(5);
   });
 
-  test('are slowed by address, and a good token from the same address is not', async () => {
+  test('are throttled by address, but a good token from the same address is not', async () => {
     await using stage = await RefreshStage.start({ refresh: { throttle: { freeAttemptsPerAddress: 3 } } });
     const { refresh_token } = await stage.native();
     const guess = `${'A'.repeat(43)}.0.${'B'.repeat(43)}`;
@@ -452,7 +452,7 @@ describe('guesses', () => {
     expect((await stage.refresh(guess)).status).toBe(400);
   });
 
-  test('at the secret of a family count as guesses, and do not end it', async () => {
+  test('at the secret of a family do not end it', async () => {
     await using stage = await RefreshStage.start();
     const { refresh_token, access_token } = await stage.native();
     const [familyId] = String(refresh_token).split('.');

@@ -1,6 +1,6 @@
 /**
- * Rotation and reuse (attack-cases REF, RFC 9700 §4.14.2): on the embedded store with clocks that stand still. With several
- * processes over a real Redis: test/e2e/refresh-races.test.ts; with a Redis that fails: faults.test.ts.
+ * Rotation and reuse (attack-cases REF, RFC 9700 §4.14.2): on the embedded store with stopped clocks. Several
+ * processes with a real Redis: test/e2e/refresh-races.test.ts; a Redis that fails: faults.test.ts.
  */
 
 import { createHash } from 'node:crypto';
@@ -26,8 +26,8 @@ async function rotatedOnce(stage: RefreshStage) {
   return { first: first['refresh_token'], second: second['refresh_token'], accessToken: second['access_token'] };
 }
 
-describe('a token that was replaced', () => {
-  test('REF-08: gets the same successor again within the grace, and the family is rotated once', async () => {
+describe('a replaced token', () => {
+  test('REF-08: gets the same successor within the grace, and the family rotates once', async () => {
     await using stage = await RefreshStage.start();
     const { first, second, accessToken } = await rotatedOnce(stage);
     stage.clocks.advance(GRACE_MS);
@@ -39,7 +39,7 @@ describe('a token that was replaced', () => {
     expect((await stage.refresh(second)).status).toBe(200);
   });
 
-  test('REF-07: after the grace ends the family and the session, and the audit log says so', async () => {
+  test('REF-07: ends the family and the session after the grace, and is in the audit log', async () => {
     await using stage = await RefreshStage.start();
     const { first, second, accessToken } = await rotatedOnce(stage);
     const told: string[] = [];
@@ -64,7 +64,7 @@ describe('a token that was replaced', () => {
     expect(events(stage.login, 'refresh_reuse_detected')).toHaveLength(1);
   });
 
-  test('REF-07: is found out once; if the session cannot be ended then, the next token of the family does it', async () => {
+  test('REF-07: is detected once; if ending the session fails, the family’s next token ends it', async () => {
     await using stage = await RefreshStage.start();
     const { first, second, accessToken } = await rotatedOnce(stage);
     stage.passGrace();
@@ -78,7 +78,7 @@ describe('a token that was replaced', () => {
     expect(events(stage.login, 'refresh_reuse_detected')).toHaveLength(1);
   });
 
-  test('REF-07: in a browser ends the session that the cookie opens, and neither side learns more', async () => {
+  test('REF-07: ends the session of a browser and clears its refresh cookie', async () => {
     await using stage = await RefreshStage.start();
     const browser = await stage.browser();
     await stage.refreshInBrowser(browser);
@@ -89,7 +89,7 @@ describe('a token that was replaced', () => {
     expect(session.status).toBe(401);
   });
 
-  test('REF-09: two generations ago ends the family, also while its successor is in its grace', async () => {
+  test('REF-09: from two generations ago ends the family, even within the grace of its successor', async () => {
     await using stage = await RefreshStage.start();
     const { first, second, accessToken } = await rotatedOnce(stage);
     stage.passGrace();
@@ -99,7 +99,7 @@ describe('a token that was replaced', () => {
     expect(events(stage.login, 'refresh_reuse_detected')).toMatchObject([{ generation: 0, presentGeneration: 2 }]);
   });
 
-  test('two programs with one token do not go on side by side: the slower one ends it for both', async () => {
+  test('cannot be shared by two programs: the slower one ends it for both', async () => {
     await using stage = await RefreshStage.start();
     const { refresh_token: shared } = await stage.native();
     const faster = jsonOf(await stage.refresh(shared));
@@ -109,7 +109,7 @@ describe('a token that was replaced', () => {
     expect(statusAndError(await stage.refresh(next['refresh_token']))).toEqual(REFUSED);
   });
 
-  test('keeps the store from knowing a token: it holds digests, and a seed that is worth nothing alone', async () => {
+  test('is stored only as a digest, with a seed that is useless alone', async () => {
     await using stage = await RefreshStage.start();
     const { first, second } = await rotatedOnce(stage);
     const handle = parseRefreshToken(String(first))?.familyHandle ?? '';
@@ -128,8 +128,8 @@ describe('a token that was replaced', () => {
   });
 });
 
-describe('requests at the same moment', () => {
-  test('REF-01: fifty with one token get one successor between them, and one rotation', async () => {
+describe('concurrent requests', () => {
+  test('REF-01: fifty with one token cause one rotation and get the same successor', async () => {
     await using stage = await RefreshStage.start();
     const { refresh_token, access_token } = await stage.native();
     const answers = await Promise.all(Array.from({ length: 50 }, () => stage.refresh(refresh_token)));
@@ -139,7 +139,7 @@ describe('requests at the same moment', () => {
     expect(await stage.isAlive(access_token)).toBe(true);
   });
 
-  test('REF-05: the loser of a race is answered with what the winner got, and nobody is logged out', async () => {
+  test('REF-05: the loser of a race gets the winner’s token, and nobody is logged out', async () => {
     await using stage = await RefreshStage.start();
     const browser = await stage.browser();
     const [one, other] = await Promise.all([stage.refreshInBrowser(browser), stage.refreshInBrowser(browser)]);
@@ -151,7 +151,7 @@ describe('requests at the same moment', () => {
   test('REF-13: a logout that races a refresh wins, whichever is first', async () => {
     await using stage = await RefreshStage.start();
     const { families, sessions } = stage.login.gateway.gateway.store;
-    // After the session was found alive, and before the token is replaced.
+    // The logout comes after the session was found alive and before the token is replaced.
     const rotate = families.rotate.bind(families);
     const { refresh_token, access_token } = await stage.native();
     families.rotate = async (reading, ...rest) => {
@@ -165,7 +165,7 @@ describe('requests at the same moment', () => {
       expect((await stage.refresh(token)).status).toBe(400);
     }
 
-    // Before the use of the session is written down.
+    // The logout comes before the use of the session is recorded.
     const touch = sessions.touch.bind(sessions);
     const second = await stage.native();
     sessions.touch = async (handle, ...rest) => {
@@ -177,7 +177,7 @@ describe('requests at the same moment', () => {
     expect(events(stage.login, 'refresh_reuse_detected')).toEqual([]);
   });
 
-  test('a client that has left before the token is replaced costs it nothing', async () => {
+  test('a client that leaves before the rotation does not use up its token', async () => {
     await using stage = await RefreshStage.start();
     const { families, sessions } = stage.login.gateway.gateway.store;
     const [{ refresh_token }, another] = [await stage.native(), await stage.native('bob')];
@@ -198,15 +198,15 @@ describe('requests at the same moment', () => {
     await until(() => stage.login.gateway.gateway.requestsInFlight === 0, 'the client is gone');
     sessions.touch = touch;
     mayGoOn.resolve();
-    // What came later is done by now, and so is what the client left behind.
+    // Later requests are done by now, and so is the one that the client left behind.
     for (let i = 0; i < 5; i++) expect((await stage.refresh(another['refresh_token'])).status).toBe(200);
     const handle = parseRefreshToken(String(refresh_token))?.familyHandle ?? '';
     expect((await families.read(handle))?.family.generation).toBe(0);
   });
 });
 
-describe('an arbitrary client', () => {
-  test('REF-12: refreshes as often as it likes, and its token is replaced once in a grace', async () => {
+describe('a client', () => {
+  test('REF-12: may refresh as often as it likes; its token is replaced once per grace', async () => {
     await using stage = await RefreshStage.start({ refresh: { accessToken: { lifetime: '5s' } } });
     const { refresh_token } = await stage.native();
     let token = jsonOf(await stage.refresh(refresh_token))['refresh_token'];
@@ -222,7 +222,7 @@ describe('an arbitrary client', () => {
     expect(await refreshes(stage, 'kept')).toBe(18);
   });
 
-  test('REF-12: does not count as theft when the clock goes back', async () => {
+  test('REF-12: is not taken for a thief when the clock goes back', async () => {
     await using stage = await RefreshStage.start();
     const { first, second } = await rotatedOnce(stage);
     stage.clocks.stepWall(-3_600_000);
@@ -230,7 +230,7 @@ describe('an arbitrary client', () => {
     expect((await stage.refresh(second)).status).toBe(200);
   });
 
-  test('REF-14: takes the refresh token of each answer, whether it is another one or the same', async () => {
+  test('REF-14: gets a refresh token in every answer, new or unchanged', async () => {
     await using stage = await RefreshStage.start();
     const { second } = await rotatedOnce(stage);
     const kept = jsonOf(await stage.refresh(second));
@@ -243,13 +243,13 @@ describe('an arbitrary client', () => {
   });
 });
 
-describe('the form of a token', () => {
+describe('the format of a token', () => {
   const bytes = fc
     .uint8Array({ minLength: 32, maxLength: 32 })
     .map((array) => Buffer.from(array).toString('base64url'));
   const token = fc.tuple(bytes, fc.nat(999_999_998), bytes).map((parts) => parts.join('.'));
 
-  test('is read back whatever it is made of, and each change of a character makes it another token or none', () => {
+  test('round-trips, and changing any character gives another token or none', () => {
     fc.assert(
       fc.property(token, fc.nat(), fc.string({ unit: 'binary', minLength: 1, maxLength: 1 }), (text, at, character) => {
         const read = parseRefreshToken(text);
@@ -262,7 +262,7 @@ describe('the form of a token', () => {
     );
   });
 
-  test('of a successor is that of a token of the same family, one generation on, and the same for the same seed', () => {
+  test('of a successor has the same family and the next generation, and depends only on the seed', () => {
     fc.assert(
       fc.property(token, bytes, bytes, (text, seed, other) => {
         const parent = parseRefreshToken(text);

@@ -66,7 +66,7 @@ class Person implements AsyncDisposable {
 const byToken = (answer: Record<string, unknown>) => `Authorization: Bearer ${String(answer['access_token'])}`;
 
 describe('one person', () => {
-  test('A5: an upstream cannot tell by which credential the person came, but by the scopes of the token', async () => {
+  test('A5: an upstream sees the same claims for a cookie and a token, apart from the token’s scopes', async () => {
     await using person = await Person.start({ accessToken: { scopes: ['read'] } });
     const cookie = await person.stage.login.gateway.cookie('alice', { roles: ['customer'], email: 'a@example.com' });
     const bySession = await person.seen(cookie);
@@ -82,14 +82,14 @@ describe('one person', () => {
     expect(token.headers[2]).toEqual([]);
   });
 
-  test('A5: a rule about roles judges the roles of the session', async () => {
+  test('A5: a rule about roles uses the roles of the session', async () => {
     await using person = await Person.start();
     const credential = byToken(await person.stage.native());
     expect((await person.get('/roles', credential)).status).toBe(200);
     expect((await person.get('/no', credential)).status).toBe(403);
   });
 
-  test('A5: requests at the same time get the scopes of their own tokens', async () => {
+  test('A5: concurrent requests get the scopes of their own tokens', async () => {
     await using person = await Person.start({ accessToken: { scopes: ['read', 'write'] } });
     const wide = await person.stage.native();
     const narrow = jsonOf(await person.stage.refresh(wide['refresh_token'], { scope: 'read' }));
@@ -100,7 +100,7 @@ describe('one person', () => {
     expect(scopes.toSorted()).toEqual(['read', 'read write']);
   });
 
-  test('A5: when the session ends, the token ends, and the answer says so as RFC 6750 has it', async () => {
+  test('A5: when the session ends, its token gets 401 invalid_token (RFC 6750)', async () => {
     await using person = await Person.start();
     const answer = await person.stage.native();
     expect((await person.get('/api', byToken(answer))).status).toBe(200);
@@ -113,7 +113,7 @@ describe('one person', () => {
   });
 });
 
-test('S8: the refresh cookie and that of a known device go to no upstream, in whatever form they are sent', async () => {
+test('S8: refresh and known-device cookies reach no upstream, however they are written', async () => {
   await using person = await Person.start();
   const cookie = await person.stage.login.gateway.cookie('alice');
   for (const own of ['__Secure-refresh', '__Host-known-device']) {

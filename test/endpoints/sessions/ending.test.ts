@@ -1,4 +1,4 @@
-/** The page that says when a session ends: it prolongs nothing, and its button does. */
+/** The page that says when a session ends: only its button prolongs the session. */
 
 import { describe, expect, test, vi } from 'vitest';
 import { DependencyFault } from '../../../src/errors.ts';
@@ -55,7 +55,7 @@ describe('the page', () => {
     expect(after.headers.get('set-cookie')).toBe(DELETED_COOKIE);
   });
 
-  test('refreshes when the session has ended, and never where it was told not to', async () => {
+  test('refreshes when the session has ended, unless told not to', async () => {
     const { clocks, stage, cookie } = await opened();
     await using _stage = stage;
     clocks.advance(29 * MINUTE + 30_000);
@@ -65,7 +65,7 @@ describe('the page', () => {
     expect(still.body.toString()).not.toContain('updates itself');
   });
 
-  test('offers a new login where staying does not help: the session is too old', async () => {
+  test('offers a new login when the session can no longer be prolonged', async () => {
     const { clocks, stage, cookie } = await opened({ idleTimeout: '30m', absoluteTimeout: '40m' });
     await using _stage = stage;
     clocks.advance(20 * MINUTE);
@@ -79,7 +79,7 @@ describe('the page', () => {
     expect(body).not.toContain('Stay logged in');
   });
 
-  test('is JSON for a program, and prolongs nothing there either', async () => {
+  test('is JSON for a program, without prolonging the session', async () => {
     const { clocks, stage, cookie } = await opened();
     await using _stage = stage;
     clocks.advance(10 * MINUTE);
@@ -108,7 +108,7 @@ describe('the page', () => {
     }
   });
 
-  test('without a session leads to the login, and from there to where the person came from', async () => {
+  test('without a session leads to the login, with the same return target', async () => {
     await using stage = await LoginStage.start();
     const response = await stage.get(PAGE, ...NAVIGATION);
     expect(response.headers.get('location')).toBe('/auth/login?return_to=%2Forders%3Fpage%3D2');
@@ -140,7 +140,7 @@ describe('its button', () => {
     expect((await stage.get('/auth/session', cookie)).status).toBe(401);
   });
 
-  test('comes too late: leads to the login', async () => {
+  test('leads to the login when it is pressed too late', async () => {
     const { clocks, stage, cookie } = await opened();
     await using _stage = stage;
     clocks.advance(30 * MINUTE);
@@ -148,7 +148,7 @@ describe('its button', () => {
     expect(late.headers.get('location')).toBe('/auth/login?return_to=%2Forders%3Fpage%3D2&ended=1');
   });
 
-  test('while the store does not answer says so, and deletes no cookie', async () => {
+  test('gets 503 while the store does not answer, and keeps the cookie', async () => {
     const { stage, cookie } = await opened();
     await using _stage = stage;
     vi.spyOn(stage.gateway.gateway.store.sessions, 'touch').mockRejectedValue(

@@ -25,7 +25,7 @@ describe('logging out', () => {
     expect(events(stage, 'logout')).toMatchObject([{ subject: 'alice', client: '127.0.0.1' }]);
   });
 
-  test('without a session, or with a dead one, succeeds and deletes the cookie', async () => {
+  test('without a live session succeeds and deletes the cookie', async () => {
     await using stage = await LoginStage.start();
     for (const cookies of [[], [`Cookie: __Host-sid=${'A'.repeat(43)}`], ['Cookie: __Host-sid=x']]) {
       const response = await stage.send('POST', '/auth/logout', [...cookies, ...FROM_OUR_PROGRAM]);
@@ -34,7 +34,7 @@ describe('logging out', () => {
     expect(events(stage, 'logout')).toEqual([]);
   });
 
-  test('SES-07: while the store does not answer gets 503, and the cookie stays', async () => {
+  test('SES-07: gets 503 while the store does not answer, and keeps the cookie', async () => {
     await using stage = await LoginStage.start();
     const cookie = await stage.cookieOf('alice');
     vi.spyOn(stage.gateway.gateway.store.sessions, 'end').mockRejectedValue(down());
@@ -50,7 +50,7 @@ describe('logging out', () => {
 });
 
 describe('logging out everywhere', () => {
-  test('ends every session of the user and of nobody else', async () => {
+  test('ends all sessions of the user and nobody else’s', async () => {
     await using stage = await LoginStage.start();
     const [first, second] = [await stage.cookieOf('alice'), await stage.cookieOf('alice')];
     const bob = await stage.cookieOf('bob');
@@ -64,7 +64,7 @@ describe('logging out everywhere', () => {
     expect(event).toMatchObject({ subject: 'alice', handles: [expect.any(String), expect.any(String)] });
   });
 
-  test('without a session is refused: nobody knows whose to end', async () => {
+  test('without a session is refused with 401', async () => {
     await using stage = await LoginStage.start();
     const none = await stage.send('POST', '/auth/logout/all', FROM_OUR_PROGRAM);
     expect([none.status, reasonOf(none)]).toEqual([401, 'credential_missing']);
@@ -81,7 +81,7 @@ describe('logging out everywhere', () => {
 });
 
 describe('pages', () => {
-  test('CSRF-12: GET and HEAD of logout ask, and end nothing', async () => {
+  test('CSRF-12: GET and HEAD of logout only ask for confirmation', async () => {
     await using stage = await LoginStage.start();
     const cookie = await stage.cookieOf('alice');
     const page = await stage.get('/auth/logout', cookie);
@@ -93,7 +93,7 @@ describe('pages', () => {
     expect((await stage.get('/auth/session', cookie)).status).toBe(200);
   });
 
-  test('the page after logging out says so and offers to log in', async () => {
+  test('the logged-out page says so and offers to log in', async () => {
     await using stage = await LoginStage.start();
     const page = (await stage.get('/auth/logged-out')).body.toString();
     expect(page).toContain('<h1>You are logged out</h1>');

@@ -29,7 +29,7 @@ const handleOf = async (stage: LoginStage, cookie: string) =>
   (await listed(stage, cookie)).find(({ current }) => current)?.handle ?? '';
 
 describe('who am I', () => {
-  test('SES-16: says who and until when, and neither an id nor a token', async () => {
+  test('SES-16: returns the user and expiry, but no session id or token', async () => {
     const clocks = new TestClocks();
     await using stage = await LoginStage.start({ clocks });
     const cookie = await stage.cookieOf('alice');
@@ -48,7 +48,7 @@ describe('who am I', () => {
     expect(response.body.toString()).not.toContain(cookie.slice('Cookie: __Host-sid='.length));
   });
 
-  test('P4: asking with ?prolong=no does not keep the session alive, and says when it will end', async () => {
+  test('P4: with ?prolong=no returns the end of the session without prolonging it', async () => {
     const clocks = new TestClocks();
     await using stage = await LoginStage.start({ clocks });
     const cookie = await stage.cookieOf('alice');
@@ -65,7 +65,7 @@ describe('who am I', () => {
     expect((await stage.get('/auth/session?prolong=no', cookie)).status).toBe(401);
   });
 
-  test('P4: asking with ?prolong=no for what is no session is refused like asking without', async () => {
+  test('P4: with ?prolong=no still refuses an invalid session', async () => {
     await using stage = await LoginStage.start();
     for (const value of ['x', 'A'.repeat(43)]) {
       const asked = await stage.get('/auth/session?prolong=no', `Cookie: __Host-sid=${value}`);
@@ -88,7 +88,7 @@ describe('who am I', () => {
 });
 
 describe('your sessions', () => {
-  test('lists the sessions of the user, and says which one this is', async () => {
+  test('are listed, with the current one marked', async () => {
     await using stage = await LoginStage.start();
     const mine = await stage.cookieOf('alice', FIREFOX);
     await stage.cookieOf('alice');
@@ -109,7 +109,7 @@ describe('your sessions', () => {
     ]);
   });
 
-  test('for a person are a page with a form to end each, this device first', async () => {
+  test('are a page for a person, with a form to end each and this device first', async () => {
     await using stage = await LoginStage.start();
     const other = await stage.cookieOf('alice');
     const mine = await stage.cookieOf('alice', FIREFOX);
@@ -124,7 +124,7 @@ describe('your sessions', () => {
     expect(body).toMatch(/<time datetime="\d{4}-\d\d-\d\dT[^"]*Z">\d+ [A-Z][a-z]+ \d{4}, \d\d:\d\d UTC<\/time>/);
   });
 
-  test('a device that names itself with markup is shown as text', async () => {
+  test('show a device name with markup as text', async () => {
     await using stage = await LoginStage.start();
     const { sessionId } = await stage.gateway.gateway.sessions.open({
       subject: 'alice',
@@ -140,7 +140,7 @@ describe('your sessions', () => {
   test.each([
     ['DELETE by a program', 'DELETE', FROM_OUR_PROGRAM, 204],
     ['POST by a form', 'POST', FROM_OUR_PAGE, 303],
-  ] as const)('one is ended with %s', async (_what, method, headers, status) => {
+  ] as const)('can be ended one by one with %s', async (_what, method, headers, status) => {
     await using stage = await LoginStage.start();
     const [mine, other] = [await stage.cookieOf('alice'), await stage.cookieOf('alice')];
     const handle = await handleOf(stage, other);
@@ -154,7 +154,7 @@ describe('your sessions', () => {
     expect(await metricValue(stage, 'sallyport_sessions_ended_total{cause="user"}')).toBe(1);
   });
 
-  test('ending the present one is logging out', async () => {
+  test('include the current one, and ending it logs out', async () => {
     await using stage = await LoginStage.start();
     const mine = await stage.cookieOf('alice');
     const handle = await handleOf(stage, mine);
@@ -163,7 +163,7 @@ describe('your sessions', () => {
     expect(events(stage, 'logout')).toHaveLength(1);
   });
 
-  test('all others are ended at once', async () => {
+  test('can all be ended except the current one', async () => {
     await using stage = await LoginStage.start();
     const mine = await stage.cookieOf('alice');
     const others = [await stage.cookieOf('alice'), await stage.cookieOf('alice')];
@@ -175,7 +175,7 @@ describe('your sessions', () => {
     expect(events(stage, 'session_revoked')).toHaveLength(2);
   });
 
-  test('another user’s, and one that does not exist, cannot be ended', async () => {
+  test('of another user, or that do not exist, cannot be ended', async () => {
     await using stage = await LoginStage.start();
     const [mine, bob] = [await stage.cookieOf('alice'), await stage.cookieOf('bob')];
     for (const handle of [await handleOf(stage, bob), 'A'.repeat(43), '', 'x', 'constructor']) {
@@ -186,7 +186,7 @@ describe('your sessions', () => {
     expect(events(stage, 'session_revoked')).toEqual([]);
   });
 
-  test('without a session nothing can be listed or ended', async () => {
+  test('cannot be listed or ended without a session', async () => {
     await using stage = await LoginStage.start();
     const handle = await handleOf(stage, await stage.cookieOf('alice'));
     for (const [method, path] of [

@@ -34,7 +34,7 @@ describe('client_secret_basic', () => {
     ['an empty secret', [basic('orders', '')]],
     ['the secret of another client', [basic('stock', SECRET)]],
     ['a client that does not exist', [basic('nobody', SECRET)]],
-    ['the id of Object.prototype', [basic('constructor', SECRET)]],
+    ['an id from Object.prototype', [basic('constructor', SECRET)]],
     ['an empty id', [basic('', SECRET)]],
     ['no colon', [plainBasic('orders')]],
     ['a broken escape', [plainBasic('orders:%zz')]],
@@ -44,7 +44,7 @@ describe('client_secret_basic', () => {
     ['JWT-57: two spaces', [AS_ORDERS.replace('Basic ', 'Basic  ')]],
     ['JWT-57: another scheme', ['Authorization: Digest x']],
     ['JWT-57: no scheme', ['Authorization: x']],
-  ])('%s is 401 invalid_client with a challenge', async (_title, headers) => {
+  ])('%s gets 401 invalid_client with a challenge', async (_title, headers) => {
     await using stage = await TokenStage.start();
     const response = await stage.token(OWN, ...headers);
     expect(errorOf(response)).toEqual([401, 'invalid_client']);
@@ -58,7 +58,7 @@ describe('client_secret_basic', () => {
     expect(errorOf(await stage.token(inBody))).toEqual([401, 'invalid_client']);
   });
 
-  test('a secret that is too short does not start', async () => {
+  test('a secret that is too short fails the start', async () => {
     await using files = new (await import('../login/fixture.ts')).Files();
     const clientSecretFile = await files.write('short', 'x'.repeat(31));
     await expect(TokenStage.start({ clients: { orders: { clientSecretFile } } })).rejects.toThrow(
@@ -80,7 +80,7 @@ describe('exactly one credential', () => {
       async (stage: TokenStage) => [await stage.asStock(), `Authorization: Bearer ${await stage.cluster.token()}`],
     ],
   ] as [string, (stage: TokenStage) => Promise<[Record<string, string>, ...string[]]>][])(
-    'RFC 6749 §2.3: %s is invalid_request',
+    'RFC 6749 §2.3: %s get invalid_request',
     async (_title, credentials) => {
       await using stage = await TokenStage.start();
       const [form, ...headers] = await credentials(stage);
@@ -88,12 +88,12 @@ describe('exactly one credential', () => {
     },
   );
 
-  test('two Authorization headers are not even read', async () => {
+  test('two Authorization headers get 400', async () => {
     await using stage = await TokenStage.start();
     expect((await stage.token(OWN, AS_ORDERS, AS_ORDERS)).status).toBe(400);
   });
 
-  test('RFC 6749 §3.2.1: client_id has to name the client that the credential is of', async () => {
+  test('RFC 6749 §3.2.1: client_id must match the client of the credential', async () => {
     await using stage = await TokenStage.start();
     expect((await stage.token({ ...OWN, client_id: 'orders' }, AS_ORDERS)).status).toBe(200);
     expect(errorOf(await stage.token({ ...OWN, client_id: 'stock' }, AS_ORDERS))).toEqual([400, 'invalid_request']);
@@ -101,7 +101,7 @@ describe('exactly one credential', () => {
     expect(errorOf(await stage.token(assertion))).toEqual([400, 'invalid_request']);
   });
 
-  test('a session cookie is no credential', async () => {
+  test('a session cookie is not a credential', async () => {
     await using stage = await TokenStage.start();
     const cookie = await stage.cookie();
     expect(errorOf(await stage.token(OWN, cookie))).toEqual([401, 'invalid_client']);
@@ -120,7 +120,7 @@ describe('private_key_jwt', () => {
     expect(claims).toMatchObject({ sub: 'stock', aud: 'billing', client_id: 'stock', scope: 'bill:read' });
   });
 
-  test('RFC 7523 §3: issuer, token endpoint, or both as aud', async () => {
+  test('RFC 7523 §3: accepts the issuer, the token endpoint or both as aud', async () => {
     await using stage = await TokenStage.start();
     for (const aud of [ISSUER, TOKEN_URL, [ISSUER], [ISSUER, TOKEN_URL]]) {
       expect((await own(stage, await stage.assertion({ aud }))).status).toBe(200);
@@ -128,41 +128,41 @@ describe('private_key_jwt', () => {
   });
 
   test.each([
-    ['JWT-36: aud of another server', { aud: 'https://other.example' }],
-    ['JWT-36: aud of another server too', { aud: [TOKEN_URL, 'https://other.example'] }],
+    ['JWT-36: aud naming another server', { aud: 'https://other.example' }],
+    ['JWT-36: aud naming another server as well', { aud: [TOKEN_URL, 'https://other.example'] }],
     ['JWT-36: an empty aud', { aud: [] }],
     ['JWT-36: no aud', { aud: undefined }],
     ['JWT-36: an object as aud', { aud: { [TOKEN_URL]: true } }],
-    ['JWT-35: another address of ours', { aud: `${TOKEN_URL}/` }],
+    ['JWT-35: the token endpoint with a trailing slash', { aud: `${TOKEN_URL}/` }],
     ['sub of another client', { sub: 'orders' }],
     ['no sub', { sub: undefined }],
     ['iss of a client without keys', { iss: 'orders', sub: 'orders' }],
-    ['iss of nobody', { iss: 'nobody', sub: 'nobody' }],
+    ['an unknown iss', { iss: 'nobody', sub: 'nobody' }],
     ['a list as iss', { iss: ['stock'] }],
     ['no iss', { iss: undefined }],
     ['JWT-28: no exp', { exp: undefined }],
     ['JWT-29: exp as text', { exp: '9999999999' }],
-    ['JWT-30: exp far away', { exp: Math.floor(Date.now() / 1_000) + 3_600 }],
-    ['JWT-30: exp without end', { exp: 1e300 }],
+    ['JWT-30: exp far in the future', { exp: Math.floor(Date.now() / 1_000) + 3_600 }],
+    ['JWT-30: an enormous exp', { exp: 1e300 }],
     ['exp in the past', { exp: Math.floor(Date.now() / 1_000) - 31 }],
     ['JWT-31: nbf as text', { nbf: '0' }],
     ['JWT-44: no jti', { jti: undefined }],
     ['JWT-44: an empty jti', { jti: '' }],
-    ['JWT-44: a jti that is no text', { jti: 7 }],
+    ['JWT-44: a jti that is not a string', { jti: 7 }],
     ['JWT-44: a very long jti', { jti: 'x'.repeat(257) }],
-  ])('%s is invalid_client', async (_title, claims) => {
+  ])('%s gets invalid_client', async (_title, claims) => {
     await using stage = await TokenStage.start();
     expect(errorOf(await own(stage, await stage.assertion(claims)))).toEqual([401, 'invalid_client']);
   });
 
-  // The time is that of the request: on a busy machine a test may begin long after its table was made.
-  test.each(['iat', 'nbf'])('JWT-31: %s in the future is invalid_client', async (claim) => {
+  // These take the time of the request, since on a busy machine a test may begin long after its table was made.
+  test.each(['iat', 'nbf'])('JWT-31: %s in the future gets invalid_client', async (claim) => {
     await using stage = await TokenStage.start();
     const assertion = await stage.assertion({ [claim]: Math.floor(Date.now() / 1_000) + 60 });
     expect(errorOf(await own(stage, assertion))).toEqual([401, 'invalid_client']);
   });
 
-  test('JWT-30: an assertion may have times with a fraction (RFC 7519 §2)', async () => {
+  test('JWT-30: accepts times with a fraction (RFC 7519 §2)', async () => {
     await using stage = await TokenStage.start();
     const nowSec = Math.floor(Date.now() / 1_000);
     const assertion = await stage.assertion({ iat: nowSec - 0.5, exp: nowSec + 30.5 });
@@ -175,12 +175,12 @@ describe('private_key_jwt', () => {
     ['JWT-10: a kid that is a path', { kid: '../../dev/null' }],
     ['JWT-14: a key address', { x5u: 'http://127.0.0.1:9/' }],
     ['JWT-13: a key set address', { jku: 'http://127.0.0.1:9/' }],
-  ])('%s is invalid_client', async (_title, header) => {
+  ])('%s gets invalid_client', async (_title, header) => {
     await using stage = await TokenStage.start();
     expect(errorOf(await own(stage, await stage.assertion({}, header)))).toEqual([401, 'invalid_client']);
   });
 
-  test('RFC 7523 §3: the key of somebody else, no signature, and a secret as signature are invalid_client', async () => {
+  test('RFC 7523 §3: another key, no signature or an HMAC gets invalid_client', async () => {
     await using stage = await TokenStage.start();
     const { privateKey, publicKey } = await generateKeyPair('ES256', { extractable: true });
     const [head, payload, signature] = (await stage.assertion()).split('.');
@@ -190,8 +190,8 @@ describe('private_key_jwt', () => {
     const none = Buffer.from('{"alg":"none","kid":"stock-1"}').toString('base64url');
     const spki = Buffer.from(await crypto.subtle.exportKey('spki', publicKey));
     for (const [what, assertion] of [
-      ['the key of somebody else', await signed('ES256', privateKey)],
-      ['JWT-06: a public key as secret', await signed('HS256', spki)],
+      ['another key', await signed('ES256', privateKey)],
+      ['JWT-06: the public key as a secret', await signed('HS256', spki)],
       ['JWT-01: alg none', `${none}.${payload}.${signature}`],
       ['JWT-20: no signature', `${head}.${payload}.`],
       ['JWT-20: one part', 'x'],
@@ -203,7 +203,7 @@ describe('private_key_jwt', () => {
     expect(notes.slice(1, 3)).toEqual(Array(2).fill('assertion: algorithm is not one of the client’s'));
   });
 
-  test('RFC 7521 §4.2: an assertion without its type, or with another, is invalid_request', async () => {
+  test('RFC 7521 §4.2: an assertion with a missing or wrong type gets invalid_request', async () => {
     await using stage = await TokenStage.start();
     const assertion = await stage.assertion();
     for (const form of [
@@ -218,7 +218,7 @@ describe('private_key_jwt', () => {
     }
   });
 
-  test('JWT-44: an assertion is good for one request, also when all of them come at once', async () => {
+  test('JWT-44: an assertion works once, even among concurrent requests', async () => {
     await using stage = await TokenStage.start();
     const assertion = await stage.assertion();
     const answers = await Promise.all(Array.from({ length: 20 }, () => own(stage, assertion)));
@@ -228,7 +228,7 @@ describe('private_key_jwt', () => {
     expect(notes).toContain('assertion: jti was used before');
   });
 
-  test('JWT-44: an assertion that is refused for another reason does not use up its jti', async () => {
+  test('JWT-44: an assertion refused for another reason does not use up its jti', async () => {
     await using stage = await TokenStage.start();
     const jti = 'once';
     expect(errorOf(await own(stage, await stage.assertion({ jti, aud: 'x' })))).toEqual([401, 'invalid_client']);
@@ -236,7 +236,7 @@ describe('private_key_jwt', () => {
     expect(errorOf(await own(stage, await stage.assertion({ jti })))).toEqual([401, 'invalid_client']);
   });
 
-  test('JWT-44: a jti stays used up for as long as its assertion is accepted', async () => {
+  test('JWT-44: a jti stays used up until its assertion expires', async () => {
     const clocks = new TestClocks();
     await using stage = await TokenStage.start({ clocks });
     const nowSec = clocks.wallMs() / 1_000;
@@ -254,7 +254,7 @@ describe('private_key_jwt', () => {
 describe('a service token', () => {
   const REPORTS = 'system:serviceaccount:shop:reports';
 
-  test('of an issuer is a credential, as Bearer token and as client assertion', async () => {
+  test('authenticates a client as a Bearer token or client assertion', async () => {
     await using stage = await TokenStage.start();
     const token = await stage.cluster.token({ sub: REPORTS });
     const asBearer = await stage.token(OWN, `Authorization: Bearer ${token}`);
@@ -271,16 +271,16 @@ describe('a service token', () => {
     ['of another issuer', { sub: REPORTS, iss: 'https://other.example' }],
     ['for another audience', { sub: REPORTS, aud: 'https://other.example' }],
     ['that has expired', { sub: REPORTS, exp: 1 }],
-    ['that stands for a session', { sub: REPORTS, sid: 'x'.repeat(43) }],
+    ['that names a session', { sub: REPORTS, sid: 'x'.repeat(43) }],
     ['that names an actor', { sub: REPORTS, act: { sub: 'x' } }],
-  ])('%s is 401 invalid_client with a Bearer challenge', async (_title, claims) => {
+  ])('%s gets 401 invalid_client with a Bearer challenge', async (_title, claims) => {
     await using stage = await TokenStage.start();
     const response = await stage.token(OWN, `Authorization: Bearer ${await stage.cluster.token(claims)}`);
     expect(errorOf(response)).toEqual([401, 'invalid_client']);
     expect(response.headers.get('www-authenticate')).toBe('Bearer realm="sallyport", error="invalid_token"');
   });
 
-  test('the token of a user is no credential, also when the user has the name of a service', async () => {
+  test('of a user is refused, even if the user is named like a service', async () => {
     await using stage = await TokenStage.start({
       issuers: { own: { own: {}, audience: 'orders' } },
       clients: { reports: { service: { issuer: 'own', subjects: [REPORTS] } } },
@@ -294,7 +294,7 @@ describe('a service token', () => {
 describe('failed authentications', () => {
   const WRONG = basic('orders', 'wrong');
 
-  test('are slowed for the client from that network, and the client from another is not concerned', async () => {
+  test('slow the client from that network, not from others', async () => {
     const clocks = new TestClocks();
     await using stage = await TokenStage.start({
       clocks,
@@ -314,7 +314,7 @@ describe('failed authentications', () => {
     const slowed = await stage.token(OWN, WRONG, attacker);
     expect(errorOf(slowed)).toEqual([429, 'temporarily_unavailable']);
     expect(slowed.headers.get('retry-after')).toBe('1');
-    // Also a right guess has to wait there, and only there.
+    // Even a right guess has to wait there, but nowhere else.
     expect((await stage.token(OWN, AS_ORDERS, attacker)).status).toBe(429);
     expect((await stage.token(OWN, AS_ORDERS, from('203.0.113.8'))).status).toBe(200);
     expect((await stage.token({ ...BILLING, ...(await stage.asStock()) }, attacker)).status).toBe(200);
@@ -323,13 +323,13 @@ describe('failed authentications', () => {
     expect(errorOf(await stage.token(OWN, WRONG, attacker))).toEqual([401, 'invalid_client']);
   });
 
-  test('many right ones in parallel are not slowed, and ask the store nothing', async () => {
+  test('do not include many right ones in parallel', async () => {
     await using stage = await TokenStage.start({ tokenEndpoint: { throttle: { freeAttemptsPerClient: 1 } } });
     const answers = await Promise.all(Array.from({ length: 50 }, () => stage.token(OWN, AS_ORDERS)));
     expect(answers.map(({ status }) => status)).toEqual(Array(50).fill(200));
   });
 
-  test('wrong ids of an address count together, and slow no client that exists', async () => {
+  test('with unknown ids count together per address, and slow no existing client', async () => {
     await using stage = await TokenStage.start({ tokenEndpoint: { throttle: { freeAttemptsPerClient: 1 } } });
     expect((await stage.token(OWN, basic('a', SECRET))).status).toBe(401);
     expect((await stage.token(OWN, basic('b', SECRET))).status).toBe(429);
@@ -338,7 +338,7 @@ describe('failed authentications', () => {
 });
 
 describe('the rate of a client', () => {
-  test('is bounded by itself: more is 429 with Retry-After, and others are not concerned', async () => {
+  test('is limited: more requests get 429 with Retry-After, and other clients are not affected', async () => {
     const clocks = new TestClocks();
     await using stage = await TokenStage.start({
       clocks,

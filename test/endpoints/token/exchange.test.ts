@@ -6,7 +6,7 @@ import { asJti } from '../../support/names.ts';
 import { ACCESS_TOKEN, AS_ORDERS, accessTokenOf, errorOf, JWT_TYPE, jsonOf, TokenStage } from './fixture.ts';
 
 describe('token exchange', () => {
-  test('RFC 8693 §2.2.1: the user’s token becomes one for the next audience, with the client as its actor', async () => {
+  test('RFC 8693 §2.2.1: turns a user’s token into one for the next audience, with the client as actor', async () => {
     await using stage = await TokenStage.start();
     const presented = await stage.userToken();
     const response = await stage.exchange(presented, { scope: 'stock:read' });
@@ -39,7 +39,7 @@ describe('token exchange', () => {
     expect(claims.jti).not.toBe(before.jti);
   });
 
-  test('RFC 6749 §5.1: an answer with a token is not cached', async () => {
+  test('RFC 6749 §5.1: answers must not be cached', async () => {
     await using stage = await TokenStage.start();
     const { headers } = await stage.exchange(await stage.userToken());
     expect(headers.get('cache-control')).toBe('no-store');
@@ -48,7 +48,7 @@ describe('token exchange', () => {
     expect(headers.has('set-cookie')).toBe(false);
   });
 
-  test('RFC 8693 §3: the token can be asked for, and presented, as a jwt', async () => {
+  test('RFC 8693 §3: accepts and issues a token as the type jwt', async () => {
     await using stage = await TokenStage.start();
     const response = await stage.exchange(await stage.userToken(), {
       subject_token_type: JWT_TYPE,
@@ -57,7 +57,7 @@ describe('token exchange', () => {
     expect(jsonOf(response)['issued_token_type']).toBe(JWT_TYPE);
   });
 
-  test('RFC 8693 §4.1: each further exchange puts its actor at the head of the chain', async () => {
+  test('RFC 8693 §4.1: puts each further actor at the head of the chain', async () => {
     await using stage = await TokenStage.start();
     const forStock = accessTokenOf(await stage.exchange(await stage.userToken(), { scope: 'stock:read' }));
     const form = { ...stage.exchangeForm(forStock, { audience: 'billing' }), ...(await stage.asStock()) };
@@ -66,7 +66,7 @@ describe('token exchange', () => {
     expect(stage.events('token_exchanged').at(-1)).toMatchObject({ actors: ['stock', 'orders'], clientId: 'stock' });
   });
 
-  test('a chain is not longer than maxChainDepth', async () => {
+  test('refuses a chain longer than maxChainDepth', async () => {
     await using stage = await TokenStage.start({ tokenEndpoint: { maxChainDepth: 1 } });
     const forStock = accessTokenOf(await stage.exchange(await stage.userToken()));
     const form = { ...stage.exchangeForm(forStock, { audience: 'billing' }), ...(await stage.asStock()) };
@@ -74,7 +74,7 @@ describe('token exchange', () => {
     expect(stage.events('token_refused')).toMatchObject([{ note: expect.stringContaining('actors') }]);
   });
 
-  test('the token ends no later than the one that was presented, nor than its session', async () => {
+  test('issues a token that ends no later than the one presented', async () => {
     const clocks = new TestClocks();
     await using stage = await TokenStage.start({ clocks, tokenEndpoint: { exchangeLifetime: '1h' } });
     const presented = await stage.userToken();
@@ -90,7 +90,7 @@ describe('token exchange', () => {
     expect(notes).toEqual(['subject token: ends within a second', 'subject token: not a live token of this gateway']);
   });
 
-  test('an audience that is not asked for is the only one that the client may have', async () => {
+  test('uses the client’s only audience when none is requested', async () => {
     await using stage = await TokenStage.start();
     const forStock = accessTokenOf(await stage.exchange(await stage.userToken()));
     const { audience: _, ...form } = stage.exchangeForm(forStock);
@@ -102,25 +102,25 @@ describe('token exchange', () => {
 
 describe('who may exchange what', () => {
   test.each([
-    ['an audience that nobody has', { audience: 'nothing' }],
+    ['an unknown audience', { audience: 'nothing' }],
     ['its own audience', { audience: 'orders' }],
-    ['the audience of Object.prototype', { audience: '__proto__' }],
-    ['an audience in other letters', { audience: 'Stock' }],
+    ['an audience from Object.prototype', { audience: '__proto__' }],
+    ['an audience in other case', { audience: 'Stock' }],
     ['two audiences in one', { audience: 'stock billing' }],
     ['a resource (RFC 8707)', { resource: 'https://stock.example.com/' }],
-  ])('RFC 8693 §2.2.2: %s is invalid_target', async (_title, over) => {
+  ])('RFC 8693 §2.2.2: %s gets invalid_target', async (_title, over) => {
     await using stage = await TokenStage.start();
     expect(errorOf(await stage.exchange(await stage.userToken(), over))).toEqual([400, 'invalid_target']);
   });
 
-  test('RFC 6749 §5.2: a client without an audience for the grant is unauthorized_client', async () => {
+  test('RFC 6749 §5.2: a client without an audience for the grant gets unauthorized_client', async () => {
     await using stage = await TokenStage.start();
     const bearer = `Authorization: Bearer ${await stage.cluster.token({ sub: 'system:serviceaccount:shop:reports' })}`;
     const response = await stage.token(stage.exchangeForm(await stage.userToken()), bearer);
     expect(errorOf(response)).toEqual([400, 'unauthorized_client']);
   });
 
-  test('JWT-54: a token for another service is refused, whoever presents it (confused deputy)', async () => {
+  test('JWT-54: a token for another service is refused (confused deputy)', async () => {
     await using stage = await TokenStage.start();
     const forCart = await stage.upstreamToken(await stage.cookie(), '/cart');
     expect(errorOf(await stage.exchange(forCart))).toEqual([400, 'invalid_request']);
@@ -130,7 +130,7 @@ describe('who may exchange what', () => {
     expect(notes).toEqual(Array(2).fill([expect.stringContaining('its audience is not the client'), null]));
   });
 
-  test('a client can be known by other audiences than its name', async () => {
+  test('a client may have audiences other than its name', async () => {
     await using stage = await TokenStage.start({
       clients: { orders: { audiences: ['cart', 'basket'], exchange: { stock: {} } } },
     });
@@ -141,7 +141,7 @@ describe('who may exchange what', () => {
 });
 
 describe('scopes', () => {
-  test('JWT-52: more than the policy grants is invalid_scope, not left out', async () => {
+  test('JWT-52: a scope beyond the policy gets invalid_scope instead of being dropped', async () => {
     await using stage = await TokenStage.start();
     const presented = await stage.userToken();
     for (const scope of ['stock:admin', 'stock:read stock:admin', 'stock', 'stock:rea', 'STOCK:READ', 'bill:read']) {
@@ -158,18 +158,18 @@ describe('scopes', () => {
     'a\\b',
     'stück',
     'a\u2003b',
-  ])('RFC 6749 §3.3: %j is no list of scopes', async (scope) => {
+  ])('RFC 6749 §3.3: %j is not a list of scopes', async (scope) => {
     await using stage = await TokenStage.start();
     expect(errorOf(await stage.exchange(await stage.userToken(), { scope }))).toEqual([400, 'invalid_scope']);
   });
 
-  test('no scope asked for is all that can be granted', async () => {
+  test('all grantable scopes are issued when none are requested', async () => {
     await using stage = await TokenStage.start();
     const response = await stage.exchange(await stage.userToken());
     expect(jsonOf(response)['scope']).toBe('stock:read stock:write');
   });
 
-  test('a second exchange only narrows: nothing that the presented token lacks can be obtained', async () => {
+  test('a second exchange adds no scope that the presented token lacks', async () => {
     await using stage = await TokenStage.start();
     const forStock = accessTokenOf(await stage.exchange(await stage.userToken(), { scope: 'stock:read' }));
     const further = async (over: Record<string, string>) =>
@@ -178,7 +178,7 @@ describe('scopes', () => {
     expect(jsonOf(await further({}))['scope']).toBe('stock:read');
   });
 
-  test('a user’s token that was exchanged for one without scopes has none: the policy does not fill them in', async () => {
+  test('a token that was exchanged for one without scopes gets none from the policy', async () => {
     await using stage = await TokenStage.start({ clients: { orders: { exchange: { stock: {} } } } });
     const forStock = accessTokenOf(await stage.exchange(await stage.userToken()));
     const further = async (over: Record<string, string>) =>
@@ -187,7 +187,7 @@ describe('scopes', () => {
     expect(jsonOf(await further({}))).not.toHaveProperty('scope');
   });
 
-  test('where a claim mapping says the scopes of users, a user without any has none', async () => {
+  test('a user without scopes gets none where users have mapped scopes', async () => {
     await using stage = await TokenStage.start({ config: { upstreamToken: { claims: { scope: 'user.scope' } } } });
     const scoped = await stage.upstreamToken(await stage.cookie('amy', { scope: 'stock:read other' }));
     expect(jsonOf(await stage.exchange(scoped))['scope']).toBe('stock:read');
@@ -197,9 +197,9 @@ describe('scopes', () => {
     ]);
   });
 
-  test('a service token without scopes has none, either', async () => {
+  test('a service token without scopes gets none, either', async () => {
     await using stage = await TokenStage.start();
-    // A service token of its own without scopes, presented by the service that got it.
+    // A service token without scopes, presented by the service that received it.
     const own = accessTokenOf(
       await stage.token({ grant_type: 'client_credentials', audience: 'orders', ...(await stage.asStock()) }),
     );
@@ -212,7 +212,7 @@ describe('scopes', () => {
 });
 
 describe('a subject token', () => {
-  test('of a session that was revoked gets nothing', async () => {
+  test('of a revoked session is refused', async () => {
     await using stage = await TokenStage.start();
     const presented = await stage.userToken();
     expect((await stage.exchange(presented)).status).toBe(200);
@@ -221,7 +221,7 @@ describe('a subject token', () => {
     expect(stage.events('token_refused')).toMatchObject([{ note: 'subject token: its session has ended' }]);
   });
 
-  test('of a session that nobody has used for too long gets nothing, and exchanging it is no use', async () => {
+  test('of an idle session is refused, and exchanging it does not prolong the session', async () => {
     const clocks = new TestClocks();
     await using stage = await TokenStage.start({ clocks, config: { session: { idleTimeout: '60s' } } });
     const presented = await stage.userToken();
@@ -232,7 +232,7 @@ describe('a subject token', () => {
     expect(stage.events('token_refused')).toMatchObject([{ note: 'subject token: its session has ended' }]);
   });
 
-  test('an exchanged token of a session that was revoked gets nothing either', async () => {
+  test('that was itself exchanged is refused once its session is revoked', async () => {
     await using stage = await TokenStage.start();
     const forStock = accessTokenOf(await stage.exchange(await stage.userToken()));
     await stage.gateway.gateway.sessions.endAll('bob', 'operator');
@@ -240,7 +240,7 @@ describe('a subject token', () => {
     expect(errorOf(await stage.token(form))).toEqual([400, 'invalid_request']);
   });
 
-  test('that was revoked gets nothing: by jti, by its subject, by its actor', async () => {
+  test('that was revoked by jti, subject or actor is refused', async () => {
     const clocks = new TestClocks();
     await using stage = await TokenStage.start({ clocks });
     const { tokenRevocations } = stage.gateway.gateway.store;
@@ -267,7 +267,7 @@ describe('a subject token', () => {
     expect(notes).toEqual(Array(3).fill('subject token: revoked'));
   });
 
-  test('is refused when somebody else has signed it', async () => {
+  test('is refused unless the gateway signed it', async () => {
     await using stage = await TokenStage.start();
     const presented = await stage.userToken();
     const { kid } = decodeProtectedHeader(presented);
@@ -281,7 +281,7 @@ describe('a subject token', () => {
     const otherPayload = Buffer.from(JSON.stringify({ ...claims, sub: 'root' })).toString('base64url');
     const other = await stage.cluster.token({ sub: 'bob', aud: 'orders' });
     for (const [what, token] of [
-      ['a key of somebody else', forged],
+      ['another key', forged],
       ['JWT-01: alg none', `${none}.${payload}.`],
       ['JWT-01: alg none with a signature', `${none}.${payload}.${signature}`],
       ['another payload', `${head}.${otherPayload}.${signature}`],
@@ -299,7 +299,7 @@ describe('a subject token', () => {
     }
   });
 
-  test('RFC 8693 §4.4: may_act names who may exchange it', async () => {
+  test('RFC 8693 §4.4: names in may_act who may exchange it', async () => {
     using edge = await TokenAuthority.create('https://edge.example');
     await using stage = await TokenStage.start({
       issuers: { edge: { ...edge.config, audience: 'orders' } },
@@ -313,14 +313,14 @@ describe('a subject token', () => {
     for (const may_act of [
       { sub: 'stock', iss },
       { sub: 'orders', iss: 'https://edge.example' },
-      // S2: without an issuer it is the orders of edge, who is nobody here.
+      // S2: without an issuer this is the `orders` of edge, which is unknown here.
       { sub: 'orders' },
       'orders',
     ])
       expect([may_act, ...errorOf(await exchange({ may_act }))]).toEqual([may_act, 400, 'invalid_request']);
   });
 
-  test('of an issuer that the policy names is accepted; its session counts as one of the gateway only where the policy says so', async () => {
+  test('from a listed issuer is accepted; its sid names a session only with sharesSessions', async () => {
     using edge = await TokenAuthority.create('https://edge.example');
     const issuers = { edge: { ...edge.config, audience: 'orders' } };
     const withPolicy = (sharesSessions: boolean) =>
@@ -358,7 +358,7 @@ describe('a subject token', () => {
     expect(bobs).toMatchObject({ sub: 'bob', sid });
   });
 
-  test('of another gateway with our issuer and keys of its own is accepted where the policy names it', async () => {
+  test('from another gateway with our issuer and its own keys is accepted if it is listed', async () => {
     using ingress = await TokenAuthority.create('https://shop.example.com');
     const issuers = { ingress: { ...ingress.config, audience: 'orders' } };
     await using named = await TokenStage.start({ issuers, tokenEndpoint: { subjectIssuers: [{ issuer: 'ingress' }] } });
@@ -371,14 +371,14 @@ describe('a subject token', () => {
   });
 
   test.each([
-    ['a chain that is no object', 'orders'],
+    ['a chain that is not an object', 'orders'],
     ['an actor without a subject', {}],
-    ['an actor whose subject is no string', { sub: 7 }],
+    ['an actor whose subject is not a string', { sub: 7 }],
     ['a list of actors', [{ sub: 'a' }]],
     ['a broken link', { sub: 'a', act: 'b' }],
-    ['a chain that is full already', { sub: 'a', act: { sub: 'b', act: { sub: 'c' } } }],
-    ['a chain that is longer than any', { sub: 'a', act: { sub: 'b', act: { sub: 'c', act: { sub: 'd' } } } }],
-  ])('RFC 8693 §4.1: %s is not carried on', async (_title, act) => {
+    ['a chain that is already full', { sub: 'a', act: { sub: 'b', act: { sub: 'c' } } }],
+    ['a chain that is too long', { sub: 'a', act: { sub: 'b', act: { sub: 'c', act: { sub: 'd' } } } }],
+  ])('RFC 8693 §4.1: with %s is refused', async (_title, act) => {
     using edge = await TokenAuthority.create('https://edge.example');
     await using stage = await TokenStage.start({
       issuers: { edge: { ...edge.config, audience: 'orders' } },
@@ -387,7 +387,7 @@ describe('a subject token', () => {
     expect(errorOf(await stage.exchange(await edge.token({ aud: 'orders', act })))).toEqual([400, 'invalid_request']);
   });
 
-  test('JWT-33: another kind of token of the gateway is refused', async () => {
+  test('JWT-33: of another type is refused, as are unusable claims', async () => {
     await using stage = await TokenStage.start();
     const { signing } = stage.gateway.gateway.longLived.signingKeys.keyring.states()[0]!;
     const presented = decodeJwt(await stage.userToken());

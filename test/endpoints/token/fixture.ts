@@ -1,6 +1,6 @@
 /**
- * A gateway with a token endpoint and three clients, each with another kind of credential, and an upstream that shows
- * which token it got. Requests are raw bytes.
+ * A gateway with a token endpoint and three clients, each with a different kind of credential, and an upstream that
+ * shows which token it got. Requests are raw bytes.
  */
 
 import { randomUUID } from 'node:crypto';
@@ -15,7 +15,7 @@ import { Files } from '../login/fixture.ts';
 
 export const ISSUER = 'https://shop.example.com';
 export const TOKEN_URL = `${ISSUER}/auth/token`;
-/** Of the client `orders`. Every character that form encoding changes is in it. */
+/** The secret of the client `orders`. It contains every character that form encoding changes. */
 export const SECRET = 'a secret: of 32+ characters & 100 % "ü"';
 
 export const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
@@ -24,7 +24,7 @@ export const JWT_TYPE = 'urn:ietf:params:oauth:token-type:jwt';
 export const JWT_BEARER = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
 export const FORM = 'Content-Type: application/x-www-form-urlencoded';
 
-/** As RFC 6749 §2.3.1 has it: each part form-encoded, then base64 of both. */
+/** As in RFC 6749 §2.3.1: each part form-encoded, then base64 of both. */
 export const basic = (id: string, secret: string): string => {
   const encode = (part: string) => new URLSearchParams({ '': part }).toString().slice(1);
   return `Authorization: Basic ${Buffer.from(`${encode(id)}:${encode(secret)}`).toString('base64')}`;
@@ -33,11 +33,11 @@ export const AS_ORDERS = basic('orders', SECRET);
 
 export interface TokenStageOptions extends Pick<GatewayOptions, 'auditOutput'> {
   readonly config?: Record<string, unknown>;
-  /** Beside `cluster`. */
+  /** Issuers beside `cluster`. */
   readonly issuers?: Record<string, unknown>;
-  /** Over the section of the fixture. */
+  /** Keys that override those of the fixture's section. */
   readonly tokenEndpoint?: Record<string, unknown>;
-  /** Over the keys of the clients of the fixture. */
+  /** Keys that override those of the fixture's clients. */
   readonly clients?: Record<string, Record<string, unknown>>;
   readonly clocks?: Clocks;
 }
@@ -156,7 +156,7 @@ export class TokenStage implements AsyncDisposable {
     return this.upstream.last.values('authorization')[0]?.replace('Bearer ', '') ?? '';
   }
 
-  /** A token of a user of its own, as the client `orders` receives it. */
+  /** The token of a new session, as the client `orders` receives it. */
   async userToken(subject?: string): Promise<string> {
     return this.upstreamToken(await this.cookie(subject));
   }
@@ -171,7 +171,7 @@ export class TokenStage implements AsyncDisposable {
     return payload;
   }
 
-  /** A client assertion of `stock`. @param claims over the usual ones; `undefined` leaves one out */
+  /** A client assertion of `stock`. @param claims override the usual ones; `undefined` removes one */
   assertion(claims: Record<string, unknown> = {}, header: Record<string, unknown> = {}): Promise<string> {
     const nowSec = Math.floor(this.clocks.wallMs() / 1_000);
     const payload = {
@@ -186,7 +186,7 @@ export class TokenStage implements AsyncDisposable {
     return new SignJWT(payload).setProtectedHeader({ alg: 'ES256', kid: 'stock-1', ...header }).sign(this.#key);
   }
 
-  /** Parameters by which `stock` says who it is. */
+  /** Parameters that authenticate `stock`. */
   async asStock(claims: Record<string, unknown> = {}): Promise<Record<string, string>> {
     return { client_assertion_type: JWT_BEARER, client_assertion: await this.assertion(claims) };
   }

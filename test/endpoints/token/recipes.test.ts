@@ -1,5 +1,5 @@
 /**
- * What docs/how-to/exchange-tokens.md shows, as it stands there: the configuration, the commands, the script.
+ * Runs what docs/how-to/exchange-tokens.md shows, unchanged: the configuration, the commands and the script.
  */
 
 import { execFile } from 'node:child_process';
@@ -32,7 +32,7 @@ let cluster: TokenAuthority;
 let gateway: TestGateway;
 let env: Record<string, string>;
 
-/** The configuration of the page, with the files of the test in the place of those that it names. */
+/** The configuration of the page, with the files of the test in place of those that it names. */
 function configuration(): Record<string, unknown> {
   const files: Record<string, string> = {
     '/run/secrets/orders': join(directory, 'orders'),
@@ -89,7 +89,7 @@ async function shell(name: string, more: Record<string, string> = {}): Promise<R
 const claimsOf = (answer: Record<string, unknown>) => decodeJwt(String(answer['access_token']));
 
 describe('docs/how-to/exchange-tokens.md', () => {
-  test('exchanges a user’s token with curl, and the answer is the one that is shown', async () => {
+  test('exchanges a user’s token with curl and gets the answer shown', async () => {
     const answer = await shell('exchange');
     const shown = JSON.parse(recipe('exchanged')) as Record<string, unknown>;
     expect(Object.keys(answer)).toEqual(Object.keys(shown));
@@ -98,18 +98,18 @@ describe('docs/how-to/exchange-tokens.md', () => {
     expect(claimsOf(answer)).toMatchObject({ sub: 'bob', aud: 'stock', act: { sub: 'orders' }, roles: ['customer'] });
   });
 
-  test('gets a service a token of its own', async () => {
+  test('gets a service its own token', async () => {
     expect(claimsOf(await shell('client-credentials'))).toMatchObject({ sub: 'orders', aud: 'stock' });
   });
 
-  test('signs an assertion with Node, and exchanges with it what was exchanged before', async () => {
+  test('signs an assertion with Node and exchanges an exchanged token again', async () => {
     const { stdout } = await run(process.execPath, ['assertion.js'], { cwd: directory, env });
     const subject = String((await shell('exchange'))['access_token']);
     const answer = await shell('private-key-jwt', { ASSERTION: stdout.trim(), SUBJECT_TOKEN: subject });
     expect(claimsOf(answer)).toMatchObject({ aud: 'billing', act: { sub: 'stock', act: { sub: 'orders' } } });
   });
 
-  test('takes the service token of a Pod', async () => {
+  test('accepts the service token of a Pod', async () => {
     expect(claimsOf(await shell('service-token'))).toMatchObject({ sub: 'reports', aud: 'billing' });
   });
 });

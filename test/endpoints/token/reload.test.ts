@@ -5,7 +5,7 @@ import { AS_ORDERS, accessTokenOf, basic, errorOf, TokenStage } from './fixture.
 const OWN = { grant_type: 'client_credentials' };
 
 describe('a reload', () => {
-  test('changes who may have what; tokens that were issued before go on', async () => {
+  test('changes the policy, and tokens issued before stay valid', async () => {
     await using files = new Files();
     await using stage = await TokenStage.start();
     const { gateway } = stage.gateway;
@@ -31,7 +31,7 @@ describe('a reload', () => {
     expect((await stage.token(form)).status).toBe(200);
   });
 
-  test('with a secret that cannot be used changes nothing', async () => {
+  test('with an unusable secret changes nothing', async () => {
     await using files = new Files();
     await using stage = await TokenStage.start();
     const { gateway } = stage.gateway;
@@ -45,7 +45,7 @@ describe('a reload', () => {
     expect((await stage.token(OWN, AS_ORDERS)).status).toBe(200);
   });
 
-  test('JWT-44: an assertion that was used before it is used up after it', async () => {
+  test('JWT-44: does not make a used assertion valid again', async () => {
     await using stage = await TokenStage.start();
     const form = { ...OWN, audience: 'billing', ...(await stage.asStock()) };
     expect((await stage.token(form)).status).toBe(200);

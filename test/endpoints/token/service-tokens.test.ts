@@ -27,7 +27,7 @@ describe('a token for the client itself', () => {
     expect(decodeProtectedHeader(token as string)).toMatchObject({ typ: 'at+jwt' });
   });
 
-  test('its lifetime, and the subject of the client, are configured', async () => {
+  test('has a configurable lifetime and subject', async () => {
     await using stage = await TokenStage.start({
       tokenEndpoint: { serviceTokenLifetime: '90s' },
       clients: { orders: { subject: 'spiffe://shop/orders' } },
@@ -37,7 +37,7 @@ describe('a token for the client itself', () => {
     expect(await stage.verified(accessTokenOf(response))).toMatchObject({ sub: 'spiffe://shop/orders' });
   });
 
-  test('is only for audiences and scopes of the policy for this grant', async () => {
+  test('is limited to the audiences and scopes of the policy for this grant', async () => {
     await using stage = await TokenStage.start();
     for (const [form, error] of [
       [{ audience: 'billing' }, 'invalid_target'],
@@ -50,14 +50,14 @@ describe('a token for the client itself', () => {
     expect(errorOf(await stage.token({ ...OWN, ...(await stage.asStock()) }))).toEqual([400, 'invalid_target']);
   });
 
-  test('RFC 6749 §5.2: without an audience for this grant the client is unauthorized_client', async () => {
+  test('RFC 6749 §5.2: gets unauthorized_client without an audience for this grant', async () => {
     await using stage = await TokenStage.start({ clients: { orders: { serviceTokens: {} } } });
     expect(errorOf(await stage.token(OWN, AS_ORDERS))).toEqual([400, 'unauthorized_client']);
   });
 });
 
-describe('what is reported about it', () => {
-  test('RFC 8414 §2: discovery names the endpoint, its grants and how clients say who they are', async () => {
+describe('metadata, metrics and logs', () => {
+  test('RFC 8414 §2: discovery names the endpoint, its grants and its client authentication methods', async () => {
     await using stage = await TokenStage.start();
     const discovery = jsonOf(await stage.send('GET', '/.well-known/openid-configuration', []));
     expect(discovery).toMatchObject({
@@ -74,7 +74,7 @@ describe('what is reported about it', () => {
     expect(discovery).not.toHaveProperty('token_endpoint');
   });
 
-  test('every outcome is counted by grant and result, and every series is there from the start', async () => {
+  test('every outcome is counted by grant and result, and every series exists from the start', async () => {
     await using stage = await TokenStage.start();
     const count = (grant: string, result: string) =>
       stage.metric(`sallyport_token_requests_total{grant="${grant}",result="${result}"}`);
@@ -92,7 +92,7 @@ describe('what is reported about it', () => {
     expect(await count('other', 'temporarily_unavailable')).toBe(0);
   });
 
-  test('the audit log says who got what for whom, and why not', async () => {
+  test('the audit log records who got what for whom, and why others were refused', async () => {
     await using stage = await TokenStage.start();
     const presented = await stage.userToken();
     const { jti, sid } = await stage.verified(accessTokenOf(await stage.exchange(presented)));
@@ -133,12 +133,12 @@ describe('what is reported about it', () => {
     const basicValue = AS_ORDERS.slice('Authorization: Basic '.length);
     for (const secret of [...issued, presented, assertion, SECRET, basicValue]) {
       expect(written).not.toContain(secret);
-      // A signature alone is as good as the token to somebody who knows the rest.
+      // A signature alone is as good as the token to anyone who knows the rest.
       expect(written).not.toContain(secret.split('.').at(-1));
     }
   });
 
-  test('a token is verified for as long as it lives, also when the key that signed it was replaced at once', async () => {
+  test('a token verifies until it expires, even if its signing key was replaced at once', async () => {
     const clocks = new TestClocks();
     await using stage = await TokenStage.start({ clocks, tokenEndpoint: { serviceTokenLifetime: '1h' } });
     const token = accessTokenOf(await stage.token(OWN, AS_ORDERS));

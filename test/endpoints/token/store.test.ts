@@ -1,6 +1,5 @@
 /**
- * The token endpoint with a real Redis: what one replica has seen the other knows, and a store that does not answer gets
- * nobody a token.
+ * The token endpoint with a real Redis: replicas share what they have seen, and an outage gives nobody a token.
  */
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -19,7 +18,7 @@ const OWN = { grant_type: 'client_credentials' };
 const start = (options: TokenStageOptions = {}, commandTimeout = '10s') =>
   TokenStage.start({ ...options, config: { store: { redis: { url: redis.url, commandTimeout } } } });
 
-/** Two replicas whose clients, keys and tokens are the same: the other one is known by its port alone. */
+/** Two replicas that share the store. */
 async function startTwo() {
   const one = await start();
   const other = await start();
@@ -34,7 +33,7 @@ async function startTwo() {
 }
 
 describe('with Redis', () => {
-  test('JWT-44: an assertion that one replica has seen is used up on all of them', async () => {
+  test('JWT-44: an assertion used on one replica is used up on all of them', async () => {
     await using two = await startTwo();
     const assertion = async (stage: TokenStage, jti: string) =>
       stage.token({ ...OWN, audience: 'billing', ...(await stage.asStock({ jti })) });
@@ -46,7 +45,7 @@ describe('with Redis', () => {
     expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
   });
 
-  test('JWT-44: what is kept of an assertion is gone when it has expired, and says nothing', async () => {
+  test('JWT-44: what is kept of an assertion expires and does not contain its jti', async () => {
     await using stage = await start();
     await stage.token({ ...OWN, audience: 'billing', ...(await stage.asStock({ jti: 'secret-jti' })) });
     const keys = (await redis.cli('KEYS', '*:o:*')).split('\n');
@@ -54,7 +53,7 @@ describe('with Redis', () => {
     expect(keys.join()).not.toContain('secret-jti');
   });
 
-  test('a session that another replica has ended gets nothing', async () => {
+  test('a session that another replica has ended gets no tokens', async () => {
     await using two = await startTwo();
     const presented = await two.one.userToken('eve');
     expect((await two.one.exchange(presented)).status).toBe(200);
@@ -78,15 +77,15 @@ describe('with Redis', () => {
 });
 
 describe('while Redis does not answer', () => {
-  test('JWT-44: assertions, exchanges of sessions and wrong secrets get 503: no one gets a token or is called unknown', async () => {
+  test('JWT-44: assertions, session exchanges and wrong secrets get 503, not a token or invalid_client', async () => {
     await using stage = await start({ tokenEndpoint: { throttle: { freeAttemptsPerClient: 5 } } }, '1s');
     const presented = await stage.userToken();
     const assertion = await stage.asStock();
     redis.freeze();
     try {
-      // Until the feed has been silent for too long, the cache is trusted.
+      // The cache is trusted until the feed has been silent for too long.
       await until(async () => (await stage.exchange(presented)).status === 503, 'exchanges get 503');
-      // What asks the store nothing goes on.
+      // Requests that do not need the store still succeed.
       expect((await stage.token(OWN, AS_ORDERS)).status).toBe(200);
       for (const [what, response] of [
         ['exchange', await stage.exchange(presented)],

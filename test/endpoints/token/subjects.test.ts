@@ -1,6 +1,7 @@
 /**
- * Whose subject it is, all the way: another issuer's `demo` presents its token, the upstream exchanges the token that it
- * got for it, and a second gateway gets the result. Nowhere is it our user `demo` (ASVS 10.3.3).
+ * A subject keeps its issuer all the way: another issuer's `demo` presents its token, the upstream exchanges the
+ * token that it got for it, and a second gateway gets the result. Nowhere is it the gateway's own user `demo` (ASVS
+ * 10.3.3).
  */
 
 import { decodeJwt, type JWTPayload } from 'jose';
@@ -15,7 +16,7 @@ const EXT = 'https://ext.example';
 
 const bearer = (token: string) => `Authorization: Bearer ${token}`;
 
-/** A gateway with a route on which the tokens of `ext` are accepted, and which the client `orders` stands behind. */
+/** A gateway with a route that accepts the tokens of `ext` and leads to the client `orders`. */
 const stageFor = (ext: TokenAuthority, tokenEndpoint: Record<string, unknown> = {}) =>
   TokenStage.start({
     issuers: { ext: { ...ext.config, audience: ['https://shop.example.com', 'orders'] } },
@@ -35,7 +36,7 @@ async function mintedFor(stage: TokenStage, token: string): Promise<string> {
   return stage.upstream.last.values('authorization')[0]?.replace('Bearer ', '') ?? '';
 }
 
-/** What the upstream of a second gateway gets, which accepts the tokens of the first by the keys that it publishes. */
+/** What the upstream behind a second gateway gets, which accepts the first one's tokens by its published keys. */
 async function secondGateway(first: TokenStage, token: string, audience: string): Promise<JWTPayload> {
   const jwks = jsonOf(await first.send('GET', '/.well-known/jwks.json', []));
   await using upstream = await RecordingUpstream.start();
@@ -53,7 +54,7 @@ async function secondGateway(first: TokenStage, token: string, audience: string)
 }
 
 describe('the subject of another issuer', () => {
-  test('S2: stays its own through an exchange, in the token, in the audit and at a second gateway', async () => {
+  test('S2: keeps its issuer through an exchange, in the audit log and at a second gateway', async () => {
     using ext = await TokenAuthority.create(EXT);
     await using stage = await stageFor(ext);
     const scope = 'stock:read';
@@ -81,7 +82,7 @@ describe('the subject of another issuer', () => {
     expect((await secondGateway(stage, own, 'orders'))['presented_iss']).toBe(ISSUER);
   });
 
-  test('S2: cannot speak for users of the gateway: neither its subject nor its actor becomes one, whatever it says', async () => {
+  test('S2: never becomes a user of the gateway, neither as subject nor as actor', async () => {
     using ext = await TokenAuthority.create(EXT);
     await using stage = await stageFor(ext);
     const token = await ext.token({ sub: 'demo', presented_iss: ISSUER, act: { sub: 'orders', iss: ISSUER } });
@@ -89,7 +90,7 @@ describe('the subject of another issuer', () => {
     expect(minted).toMatchObject({ presented_iss: [EXT, ISSUER], act: { sub: 'orders', iss: [EXT, ISSUER] } });
   });
 
-  test('S2: a sid that names a live session of the gateway is neither minted nor exchanged, and adds no scope', async () => {
+  test('S2: loses a sid that names a live session of the gateway, and gains no scope', async () => {
     using ext = await TokenAuthority.create(EXT);
     await using stage = await stageFor(ext, { subjectIssuers: [{ issuer: 'ext' }] });
     const { sid } = decodeJwt(await stage.userToken('demo'));
@@ -106,7 +107,7 @@ describe('the subject of another issuer', () => {
     }
   });
 
-  test('S2: the access log and refusals name it with its issuer, and a user of the gateway without one', async () => {
+  test('S2: is logged with its issuer, and a user of the gateway without one', async () => {
     using ext = await TokenAuthority.create(EXT);
     await using stage = await TokenStage.start({
       issuers: { ext: ext.config },
@@ -134,7 +135,7 @@ describe('the subject of another issuer', () => {
     expect(lines.map(({ subjectIssuer }) => subjectIssuer)).toEqual([EXT, undefined]);
   });
 
-  test('S2: a JWT-SVID is of its trust domain, whatever its unverified iss says', async () => {
+  test('S2: in a JWT-SVID belongs to its trust domain, whatever its unverified iss says', async () => {
     using domain = await TokenAuthority.create(ISSUER);
     await using stage = await TokenStage.start({
       issuers: { mesh: { spiffe: { trustDomain: 'prod.example', bundleFile: domain.svidBundleFile } } },

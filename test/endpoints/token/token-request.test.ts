@@ -18,17 +18,13 @@ describe('POST /auth/token', () => {
     ['an empty grant_type', 'grant_type=', 'invalid_request'],
     ['an empty body', '', 'invalid_request'],
     ['another grant', 'grant_type=password', 'unsupported_grant_type'],
-    ['a grant in other letters', 'grant_type=Client_credentials', 'unsupported_grant_type'],
+    ['a grant in other case', 'grant_type=Client_credentials', 'unsupported_grant_type'],
     ['the refresh grant', 'grant_type=refresh_token&refresh_token=x', 'unsupported_grant_type'],
     ['a parameter twice', 'grant_type=client_credentials&scope=a&scope=a', 'invalid_request'],
-    [
-      'a parameter twice, once with nothing',
-      'grant_type=client_credentials&scope=stock:read&scope=',
-      'invalid_request',
-    ],
+    ['a parameter twice, once empty', 'grant_type=client_credentials&scope=stock:read&scope=', 'invalid_request'],
     ['a parameter twice in another spelling', 'grant_type=client_credentials&%73cope=a&scope=a', 'invalid_request'],
     [
-      'two audiences (RFC 8693 §2.1 allows them, we do not)',
+      'two audiences (which RFC 8693 §2.1 would allow)',
       'grant_type=client_credentials&audience=a&audience=b',
       'invalid_request',
     ],
@@ -57,7 +53,7 @@ describe('POST /auth/token', () => {
       `grant_type=${EXCHANGE}&subject_token=x&subject_token_type=urn:ietf:params:oauth:token-type:jwt&actor_token=x`,
       'invalid_request',
     ],
-  ])('RFC 6749 §5.2: %s is %s', async (_title, body, error) => {
+  ])('RFC 6749 §5.2: %s gets %s', async (_title, body, error) => {
     await using stage = await TokenStage.start();
     const response = await stage.token(body, AS_ORDERS);
     expect(errorOf(response)).toEqual([400, error]);
@@ -66,7 +62,7 @@ describe('POST /auth/token', () => {
     expect(response.headers.get('cache-control')).toBe('no-store');
   });
 
-  test('RFC 6749 §3.2: parameters without a value, and parameters that are not known, are as good as not there', async () => {
+  test('RFC 6749 §3.2: empty and unknown parameters are ignored', async () => {
     await using stage = await TokenStage.start();
     const body = 'grant_type=client_credentials&scope=&audience=&client_id=&resource=&foo=bar&';
     expect((await stage.token(body, AS_ORDERS)).status).toBe(200);
@@ -78,13 +74,13 @@ describe('POST /auth/token', () => {
     ['multipart', ['Content-Type: multipart/form-data; boundary=x']],
     ['plain text', ['Content-Type: text/plain']],
     ['another charset', ['Content-Type: application/x-www-form-urlencoded; charset=utf-16']],
-  ])('%s is invalid_request', async (_title, headers) => {
+  ])('%s gets invalid_request', async (_title, headers) => {
     await using stage = await TokenStage.start();
     const response = await stage.send('POST', '/auth/token', [AS_ORDERS, ...headers], 'grant_type=client_credentials');
     expect(errorOf(response)).toEqual([400, 'invalid_request']);
   });
 
-  test('parameters in the address are refused, since addresses are logged', async () => {
+  test('parameters in the URL are refused, since URLs are logged', async () => {
     await using stage = await TokenStage.start();
     const response = await stage.send(
       'POST',
@@ -96,32 +92,32 @@ describe('POST /auth/token', () => {
   });
 
   test.each(['Origin: https://shop.example.com', 'Sec-Fetch-Site: same-origin'])(
-    'a page with %s is refused',
+    'a browser request with %s is refused',
     async (header) => {
       await using stage = await TokenStage.start();
       expect(errorOf(await stage.token(OWN, AS_ORDERS, header))).toEqual([400, 'invalid_request']);
     },
   );
 
-  test('another method is 405', async () => {
+  test('another method gets 405', async () => {
     await using stage = await TokenStage.start();
     const response = await stage.send('GET', '/auth/token', [AS_ORDERS]);
     expect([response.status, response.headers.get('allow')]).toEqual([405, 'POST']);
   });
 
-  test('a body over 32 KiB is 413, and is an OAuth error too', async () => {
+  test('a body over 32 KiB gets 413 as an OAuth error', async () => {
     await using stage = await TokenStage.start();
     const response = await stage.token({ ...OWN, junk: 'x'.repeat(33_000) }, AS_ORDERS);
     expect(errorOf(response)).toEqual([413, 'invalid_request']);
   });
 
-  test('without the section in the configuration there is no such endpoint', async () => {
+  test('answers 404 without the section tokenEndpoint', async () => {
     await using stage = await TokenStage.start({ config: { tokenEndpoint: undefined } });
     expect((await stage.token(OWN, AS_ORDERS)).status).toBe(404);
   });
 });
 
-test('whatever is sent, it is answered with a token or an OAuth error, and never with a fault', async () => {
+test('any input gets a token or an OAuth error, never a fault', async () => {
   await using stage = await TokenStage.start({
     tokenEndpoint: {
       limits: { requestsPerSecond: 100_000, burst: 100_000 },
@@ -159,16 +155,16 @@ test('whatever is sent, it is answered with a token or an OAuth error, and never
   expect(stage.gateway.log.text).not.toContain(presented);
 });
 
-describe('what is read', () => {
+describe('parsing', () => {
   const text = fc.string({ unit: 'binary', maxLength: 20 });
 
-  test('RFC 6749 §3.3: scopes are names with one space between them, and nothing else is a scope', () => {
+  test('RFC 6749 §3.3: accepts only scope names separated by single spaces', () => {
     expect(readScopes('stock:read a a')).toEqual(new Set(['stock:read', 'a']));
     for (const malformed of ['', ' ', ' a', 'a ', 'a  b', 'a\tb', '"a"', 'a\\b', 'ä'])
       expect([malformed, readScopes(malformed)]).toEqual([malformed, null]);
   });
 
-  test('a form that was written by the rules is read back, whatever it contains', () => {
+  test('round-trips any well-formed form', () => {
     fc.assert(
       fc.property(fc.uniqueArray(fc.tuple(text, text), { selector: ([name]) => name }), (pairs) => {
         const wellFormed = pairs.filter(([name, value]) => name.isWellFormed() && value.isWellFormed());
@@ -180,7 +176,7 @@ describe('what is read', () => {
     );
   });
 
-  test('whatever comes is a form without a name twice, or refused; and then a request, or refused', () => {
+  test('gives a form without duplicate names and then a request, or refuses the input', () => {
     const piece = fc.oneof(
       fc.constantFrom(
         'grant_type',
@@ -202,7 +198,7 @@ describe('what is read', () => {
         const body = pieces.join('');
         const form = parseForm(body);
         if (form instanceof Denial) return;
-        // What a lenient reader would see twice has not passed.
+        // Nothing has passed that a lenient parser would see twice.
         const names = [...new URLSearchParams(body).keys()];
         expect(new Set(names).size).toBe(names.length);
         const present = presentParameters(form);
@@ -214,14 +210,14 @@ describe('what is read', () => {
     );
   });
 
-  test('RFC 6749 §2.3.1: whatever id and secret are, they are read back from Basic', () => {
+  test('RFC 6749 §2.3.1: round-trips any id and secret in Basic', () => {
     fc.assert(
       fc.property(text, text, (clientId, secret) => {
         fc.pre(clientId.isWellFormed() && secret.isWellFormed());
         const header = basic(clientId, secret).replace('Authorization: ', '');
         const method = 'client_secret_basic';
         expect(presentedCredential(header, new Map())).toEqual({ method, clientId, secret });
-        // Another spelling of the same bytes is none of ours.
+        // Another spelling of the same bytes is refused.
         const padded = /^(.*)(.)(==?)$/.exec(header);
         if (padded === null) return;
         const [, head = '', last = '', padding = ''] = padded;
@@ -232,7 +228,7 @@ describe('what is read', () => {
     );
   });
 
-  test('JWT-52: scopes are never more than what can be granted', () => {
+  test('JWT-52: never gives more scopes than can be granted', () => {
     const scopes = fc.array(fc.constantFrom('a', 'b', 'ab', 'a:b', 'A', '')).map((names) => new Set(names));
     fc.assert(
       fc.property(fc.option(scopes), scopes, (asked, grantable) => {
@@ -244,7 +240,7 @@ describe('what is read', () => {
     );
   });
 
-  test('RFC 8693 §4.1, S2: a chain grows by one at its head, keeps every subject and whose word it is, and has its depth', () => {
+  test('RFC 8693 §4.1, S2: adds one actor at the head of a chain and keeps subjects, issuers and the maximum depth', () => {
     const { act: chain } = fc.letrec((tie) => ({
       act: fc.record(
         { sub: fc.string({ minLength: 1 }), iss: fc.string(), act: fc.option(tie('act'), { nil: undefined }) },
@@ -267,7 +263,7 @@ describe('what is read', () => {
           return;
         }
         expect([subjects(acting), expected.length <= maxDepth]).toEqual([expected, true]);
-        // What another issuer says about any actor is never more than its word.
+        // Every actor that another issuer names is attributed to that issuer.
         const [me, ...earlier] = issuers(acting);
         expect(me).toBe(undefined);
         if (tokenIssuer === 'ext') for (const issuer of earlier) expect(issuer).toBe('ext');

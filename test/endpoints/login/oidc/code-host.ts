@@ -1,6 +1,6 @@
 /**
- * A plain OAuth 2.0 server like GitHub's: no discovery, no ID tokens, a secret in the body, token errors with status 200, a
- * numeric id, and email addresses in a separate document.
+ * A plain OAuth 2.0 server like GitHub's: no discovery, no ID tokens, a secret in the body, token errors with status
+ * 200, a numeric id, and email addresses in a separate document.
  */
 
 import { createHash, randomBytes } from 'node:crypto';

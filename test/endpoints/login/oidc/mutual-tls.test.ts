@@ -1,6 +1,6 @@
 /**
- * The gateway presents a certificate to an identity provider (RFC 8705): `oidc-provider`, which asks for one at all of its
- * endpoints, or only at their aliases.
+ * The gateway presents a certificate to an identity provider (RFC 8705): `oidc-provider`, which asks for one at all
+ * of its endpoints, or only at their aliases.
  */
 
 import { X509Certificate } from 'node:crypto';

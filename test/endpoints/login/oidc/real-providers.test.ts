@@ -1,6 +1,6 @@
 /**
- * Logins with third-party identity providers, in the settings in which providers differ: `oidc-provider` in all of them, and
- * an OpenID Provider in Go. A few tests use a real browser, the rest plain requests.
+ * Logins with third-party identity providers, in the settings in which providers differ: `oidc-provider` in all of
+ * them, and an OpenID Provider in Go. A few tests use a real browser, the rest plain requests.
  */
 
 import { describe, expect, test } from 'vitest';

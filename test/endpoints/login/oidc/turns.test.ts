@@ -1,4 +1,4 @@
-/** Logins go on in turns: what they do not do before their turn, and who is served meanwhile. */
+/** Logins proceed in turns: what waits for a turn, and who is served meanwhile. */
 
 import { connect } from 'node:net';
 import { expect, test } from 'vitest';
@@ -10,7 +10,7 @@ import { until } from '../../../support/until.ts';
 
 const { host: HOST } = new URL(PUBLIC_ORIGIN);
 
-/** Keeps parts from having their turn until they are released. */
+/** Holds back all turns until they are released. */
 class HeldTurns {
   #waiting: (() => void)[] = [];
 
@@ -30,7 +30,7 @@ class HeldTurns {
   }
 }
 
-test('a login waits for seven turns, and while none comes, people who are logged in are served', async () => {
+test('a login takes seven turns, and logged-in users are served while it waits', async () => {
   await using stage = await OidcStage.start();
   const known = stage.browser();
   await stage.isLoggedIn(known, await stage.logIn(known));
@@ -49,12 +49,12 @@ test('a login waits for seven turns, and while none comes, people who are logged
     expect(open === 0 || held.count === open).toBe(true);
     held.release();
   }
-  // Begun, kept; begun again with the answer, taken, noted as used, redeemed, opened.
+  // Begin and store; then, with the answer: begin, take, mark as used, redeem, and open the session.
   expect(turns - 1).toBe(7);
   for (const { browser, page } of await Promise.all(logins)) await stage.isLoggedIn(browser, page);
 });
 
-test('logins that wait for a provider hold no turn: seventy at one that does not answer keep nobody from another', async () => {
+test('logins that wait for a provider hold no turn: seventy stuck at one do not block another', async () => {
   await using partner = await HostileProvider.start();
   await using stage = await OidcStage.start({
     misbehaviour: 'token-silent',
@@ -72,7 +72,7 @@ test('logins that wait for a provider hold no turn: seventy at one that does not
   expect(`${page.status} ${page.url.pathname}`).toBe('200 /orders');
 });
 
-test('a login whose browser has left before its turn is not begun', async () => {
+test('a login is not begun if its browser leaves before its turn', async () => {
   await using stage = await OidcStage.start();
   const held = new HeldTurns(stage.gateway.gateway.longLived.loginTurns);
   const browser = stage.browser();
@@ -91,7 +91,7 @@ test('a login whose browser has left before its turn is not begun', async () => 
   expect(await metrics.text()).toMatch(/provider_logins_started_total\{provider="corporate"\} 0\n/);
 });
 
-test('a login for which there is no room is 503 with Retry-After, on a page that leads on, and counted', async () => {
+test('a login beyond capacity gets 503 with Retry-After and a link to retry, and is counted', async () => {
   await using stage = await OidcStage.start();
   const browser = stage.browser();
   const start = `${PUBLIC_ORIGIN}/auth/login?provider=corporate&return_to=%2Forders`;

@@ -13,26 +13,26 @@ function read(text: string) {
 }
 
 describe('a new hash', () => {
-  test('is Argon2id with 64 MiB, 3 passes and 1 lane, and a salt of its own', async () => {
+  test('is Argon2id with 64 MiB, 3 passes, 1 lane and its own salt', async () => {
     const [first, second] = await Promise.all([hashPassword('x'), hashPassword('x')]);
     expect(first).toMatch(/^\$argon2id\$v=19\$m=65536,t=3,p=1\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}$/);
     expect(first).not.toBe(second);
   });
 
-  test('belongs to its password and to no other', async () => {
+  test('matches its password and no other', async () => {
     const stored = read(await hashPassword('correct', CHEAP));
     expect(verifyPasswordSync('correct', stored)).toBe(true);
     expect(verifyPasswordSync('Correct', stored)).toBe(false);
     expect(verifyPasswordSync('', stored)).toBe(false);
   });
 
-  test('RFC 8265 §4.2: one password in two normalization forms is the same password', async () => {
+  test('RFC 8265 §4.2: matches its password in another normalization form', async () => {
     const stored = read(await hashPassword('caf\u00e9', CHEAP));
     expect(verifyPasswordSync('cafe\u0301', stored)).toBe(true);
   });
 });
 
-test('a hash of the reference implementation is verified', () => {
+test('a hash from the reference implementation is verified', () => {
   // From the test vectors of P-H-C/phc-winner-argon2 (src/test.c, version 0x13).
   const stored = read('$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc');
   expect(verifyPasswordSync('password', stored)).toBe(true);
@@ -40,17 +40,17 @@ test('a hash of the reference implementation is verified', () => {
 });
 
 describe('a stored hash', () => {
-  test('decides its own cost within bounds', () => {
+  test('sets its own cost within bounds', () => {
     expect(readPasswordHash(phc('m=7168,t=1,p=1'))).toMatchObject({ memoryKib: 7_168, passes: 1, lanes: 1 });
     expect(readPasswordHash(phc('m=262144,t=16,p=16'))).toMatchObject({ memoryKib: 262_144, passes: 16, lanes: 16 });
   });
 
   test.each([
     ['less memory than is safe', phc('m=7167,t=1,p=1')],
-    ['so much memory that a login is an attack', phc('m=262145,t=1,p=1')],
-    ['no pass', phc('m=65536,t=0,p=1')],
+    ['excessive memory', phc('m=262145,t=1,p=1')],
+    ['no passes', phc('m=65536,t=0,p=1')],
     ['too many passes', phc('m=65536,t=17,p=1')],
-    ['no lane', phc('m=65536,t=3,p=0')],
+    ['no lanes', phc('m=65536,t=3,p=0')],
     ['too many lanes', phc('m=65536,t=3,p=17')],
     ['a short salt', phc('m=65536,t=3,p=1', 'c2FsdA')],
     ['a short hash', phc('m=65536,t=3,p=1', SALT, 'AAAA')],
@@ -58,9 +58,9 @@ describe('a stored hash', () => {
     ['another version', phc('m=65536,t=3,p=1').replace('v=19', 'v=16')],
     ['parameters in another order', phc('t=3,m=65536,p=1')],
     ['padding', phc('m=65536,t=3,p=1', SALT, `${TAG}=`)],
-    ['text behind it', `${phc('m=65536,t=3,p=1')}\n`],
+    ['trailing text', `${phc('m=65536,t=3,p=1')}\n`],
     ['a password in plain text', 'hunter2'],
-    ['nothing', ''],
+    ['no text at all', ''],
   ])('with %s is refused', (_what, text) => {
     expect(readPasswordHash(text)).toBeNull();
   });

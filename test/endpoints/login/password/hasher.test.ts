@@ -8,7 +8,7 @@ import { CHEAP, PASSWORD } from '../fixture.ts';
 
 const stored = readPasswordHash(await hashPassword(PASSWORD, CHEAP)) as PasswordHash;
 
-/** All of one network, unless a test says otherwise. */
+/** A place in the queue, by default for one network. */
 const place = (maxQueue: number, path: readonly string[] = ['network', 'address']) => ({ path, maxQueue });
 
 interface ThreadInfo {
@@ -37,7 +37,7 @@ describe.runIf(process.platform === 'linux')('priority', () => {
   });
 });
 
-test('a right and a wrong password are distinguished', async () => {
+test('right and wrong passwords are told apart', async () => {
   const hasher = new PasswordHasher(2);
   expect(
     await Promise.all([PASSWORD, 'wrong', PASSWORD].map((password) => hasher.verify(password, stored, place(9)))),
@@ -45,7 +45,7 @@ test('a right and a wrong password are distinguished', async () => {
   await hasher.close();
 });
 
-test('what Node itself sends from a thread, as it does under `node --watch`, is not taken for an answer', async () => {
+test('messages that Node itself sends from a thread under `node --watch` are not taken for answers', async () => {
   process.env['WATCH_REPORT_DEPENDENCIES'] = '1';
   const hasher = new PasswordHasher(1);
   try {
@@ -57,7 +57,7 @@ test('what Node itself sends from a thread, as it does under `node --watch`, is 
   }
 });
 
-test('the event loop turns while a hash is computed', async () => {
+test('the event loop keeps running while a hash is computed', async () => {
   const hasher = new PasswordHasher(1);
   const costly = { ...stored, memoryKib: 65_536, passes: 3 };
   await hasher.verify('x', stored, place(1));
@@ -66,7 +66,7 @@ test('the event loop turns while a hash is computed', async () => {
   await hasher.close();
 });
 
-test('beyond the queue nothing is accepted, and once it is empty again it is', async () => {
+test('a full queue refuses jobs, and accepts them again once it is empty', async () => {
   const hasher = new PasswordHasher(1);
   const outcomes = [1, 2, 3, 4].map(() => hasher.verify(PASSWORD, stored, place(2)));
   expect(await Promise.all(outcomes)).toEqual([true, true, true, null]);
@@ -74,7 +74,7 @@ test('beyond the queue nothing is accepted, and once it is empty again it is', a
   await hasher.close();
 });
 
-test('S5: addresses of one network that fill the queue keep no other network out of it', async () => {
+test('S5: one network that fills the queue does not keep other networks out', async () => {
   const hasher = new PasswordHasher(1);
   const flood = Array.from({ length: 75 }, (_, index) => {
     return hasher.verify('wrong', stored, place(8, ['2001:db8:0', `2001:db8:0:${index}`]));
@@ -83,14 +83,14 @@ test('S5: addresses of one network that fill the queue keep no other network out
   const noted = async (verified: Promise<boolean | null>) => order.push(await verified);
   const all = flood.map(noted);
   await noted(hasher.verify(PASSWORD, stored, place(8, ['198.51.100.1', '198.51.100.1'])));
-  // One guess was being computed, and one has its turn before a network that came later.
+  // One guess was already running, and one more has its turn before a network that came later.
   expect(order.filter((isRight) => isRight !== null).indexOf(true)).toBeLessThanOrEqual(2);
   await Promise.all(all);
   expect(order.filter((isRight) => isRight === false)).toHaveLength(8);
   await hasher.close();
 });
 
-test('no more threads run than were asked for', async () => {
+test('no more threads run than configured', async () => {
   const hasher = new PasswordHasher(2);
   const count = () => threads().filter(({ nice }) => nice === 19).length;
   await Promise.all(Array.from({ length: 8 }, () => hasher.verify(PASSWORD, stored, place(9))));
@@ -98,7 +98,7 @@ test('no more threads run than were asked for', async () => {
   await hasher.close();
 });
 
-test('a thread that ends fails its own job only; the next one gets a new thread', async () => {
+test('a thread that dies fails only its own job; the next job gets a new thread', async () => {
   const hasher = new PasswordHasher(1);
   const impossible = { ...stored, lanes: 0 };
   const [broken, next] = [hasher.verify('x', impossible, place(2)), hasher.verify(PASSWORD, stored, place(2))];
@@ -107,7 +107,7 @@ test('a thread that ends fails its own job only; the next one gets a new thread'
   await hasher.close();
 });
 
-test('closing rejects what waits and what is under way', async () => {
+test('closing rejects waiting and running jobs', async () => {
   const hasher = new PasswordHasher(1);
   const pending = [hasher.verify('x', { ...stored, passes: 16 }, place(2)), hasher.verify('x', stored, place(2))];
   const outcomes = Promise.allSettled(pending);

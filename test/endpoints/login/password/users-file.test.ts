@@ -24,7 +24,7 @@ describe('a users file', () => {
   });
 
   test.each(['', '\n', '# nobody', '---\n', 'users:', 'users:\n', '{}'])(
-    'R15: that was emptied or half written (%j) is not taken for "nobody may log in"',
+    'R15: that is empty or half written (%j) is refused, not read as "no users"',
     (text) => {
       expect(() => readUsers(text, 'users.yaml')).toThrow(/^users\.yaml:\d+:\d+ .*users: \[\]/);
     },
@@ -50,12 +50,12 @@ describe('a users file', () => {
     ],
     ['a name with a line break', 'users:\n  - name: "a\\nb"\n    passwordHash: x\n', 'users[0].name must be one line'],
     [
-      'a name with a mark that turns the reading direction',
+      'a name with a bidirectional control character',
       'users:\n  - name: "a\\u202eb"\n    passwordHash: x\n',
       'users[0].name must be one line',
     ],
     [
-      'a name with space around it',
+      'a name with spaces around it',
       'users:\n  - name: " a"\n    passwordHash: x\n',
       'users[0].name must not begin or end',
     ],
@@ -64,7 +64,7 @@ describe('a users file', () => {
       user('    attributes: { roles: [admin] }\n'),
       'users.yaml:4:17 users[0].attributes must not contain',
     ],
-    ['an attribute that no source can name', user('    attributes: { "a b": 1 }\n'), 'users[0].attributes'],
+    ['an attribute whose name has a space', user('    attributes: { "a b": 1 }\n'), 'users[0].attributes'],
     [
       'too many attributes',
       user(`    attributes: { x: "${'x'.repeat(2_048)}" }\n`),
@@ -72,17 +72,17 @@ describe('a users file', () => {
     ],
     ['broken YAML', 'users:\n  - name: [\n', 'users.yaml:3:1'],
     ['a key twice', 'users: []\nusers: []\n', 'users.yaml:2:1 Map keys must be unique'],
-  ])('with %s is refused, with its place', (_what, text, message) => {
+  ])('with %s is refused, with its position', (_what, text, message) => {
     expect(() => readUsers(text, 'users.yaml')).toThrow(message);
   });
 
-  test('that is refused is not quoted: a hash or a password could be in the line', () => {
+  test('is not quoted in errors, since it may contain a hash or password', () => {
     for (const text of ['users:\n  - passwordHash: "hunter2\n', 'users:\n  - name: a\n    passwordHash: hunter2\n']) {
       expect(() => readUsers(text, 'users.yaml')).toThrow(expect.not.stringContaining('hunter2'));
     }
   });
 
-  test('names all mistakes at once', () => {
+  test('reports all mistakes at once', () => {
     expect(() => readUsers('users:\n  - name: ""\n    passwordHash: x\n  - nam: b\n', 'f')).toThrow(
       /f:2.*\n.*f:3.*\n.*f:4/s,
     );
@@ -95,19 +95,19 @@ describe('a stand-in for an unknown account', () => {
     'x',
   );
 
-  test('costs what some user costs, and the same for the same name every time', () => {
+  test('costs as much as some user, always the same for one name', () => {
     const names = Array.from({ length: 50 }, (_, index) => `stranger-${index}`);
     const costs = names.map((name) => mixed.standIn(name).stored.memoryKib);
     expect(new Set(costs)).toEqual(new Set([65_536, 19_456]));
     expect(names.map((name) => mixed.standIn(name).stored.memoryKib)).toEqual(costs);
   });
 
-  test('has a hash that is no user’s', () => {
+  test('has a hash that no user has', () => {
     const { stored } = readUsers(USERS, 'x').standIn('stranger');
     expect(stored.hash).toEqual(Buffer.alloc(32));
   });
 
-  test('costs what a new hash costs when there is no user', () => {
+  test('costs as much as a new hash when there are no users', () => {
     expect(readUsers('users: []', 'x').standIn('stranger').stored).toMatchObject({
       memoryKib: 65_536,
       passes: 3,
@@ -119,8 +119,8 @@ describe('a stand-in for an unknown account', () => {
 const open = async (path: string, onProblem: (problem: string) => void) =>
   new UsersFile(path, await readUsersFile(path), onProblem);
 
-describe('a users file that changes', () => {
-  test('is read again, also when a symbolic link is swapped as Kubernetes does', async () => {
+describe('an open users file', () => {
+  test('is reloaded when it changes, also by a swapped symbolic link as in Kubernetes', async () => {
     await using files = new Files();
     await files.write('one.yaml', USERS);
     await files.write('two.yaml', USERS.replaceAll('alice', 'carol'));
@@ -134,13 +134,13 @@ describe('a users file that changes', () => {
     expect([users.find('alice'), users.find('carol')?.subject]).toEqual([null, 'carol']);
   });
 
-  test('is not read again while it stays the same', async () => {
+  test('is not read again while it is unchanged', async () => {
     await using files = new Files();
     const file = await open(await files.write('users.yaml', USERS), () => {});
     expect(await file.current()).toBe(await file.current());
   });
 
-  test('to nonsense is reported once for each version; the good one stays, and a mended one is taken', async () => {
+  test('that becomes invalid is reported once per version, and the last valid one stays until it is fixed', async () => {
     await using files = new Files();
     const path = await files.write('users.yaml', USERS);
     const problems: string[] = [];
@@ -156,7 +156,7 @@ describe('a users file that changes', () => {
     expect(problems).toHaveLength(2);
   });
 
-  test('that goes away leaves the users as they were', async () => {
+  test('that disappears keeps its users', async () => {
     await using files = new Files();
     const path = await files.write('users.yaml', USERS);
     const problems: string[] = [];
@@ -170,7 +170,7 @@ describe('a users file that changes', () => {
     expect(await file.isUsable()).toBe(true);
   });
 
-  test('R15: to an empty one leaves the users as they were', async () => {
+  test('R15: that becomes empty keeps its users', async () => {
     await using files = new Files();
     const path = await files.write('users.yaml', USERS);
     const file = await open(path, () => {});
@@ -179,7 +179,7 @@ describe('a users file that changes', () => {
     expect(await file.isUsable()).toBe(false);
   });
 
-  test('is not opened when it is missing or invalid at the start', async () => {
+  test('cannot be missing or invalid at the start', async () => {
     await using files = new Files();
     await expect(open('/nowhere/users.yaml', () => {})).rejects.toThrow('/nowhere/users.yaml');
     const path = await files.write('users.yaml', 'nonsense');

@@ -1,4 +1,4 @@
-/** Logouts sent by a provider: from a real one, across replicas and open streams, and which logout tokens are accepted. */
+/** Logouts sent by a provider: by a real one, across replicas, for open streams, and the logout tokens it may send. */
 
 import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from 'vitest';

@@ -1,4 +1,4 @@
-/** The access token of the identity provider, in a header of a route (`providerToken`). */
+/** The identity provider's access token in a header of a route (`providerToken`). */
 
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { OidcStage } from '../../../../attack/oidc-stage.ts';
@@ -40,7 +40,7 @@ async function loggedIn(): Promise<PlainBrowser> {
   return browser;
 }
 
-/** What the upstream gets on a path: the status, and the values of a header. */
+/** Requests a path. Returns the status, and the values of a header that the upstream got. */
 async function sent(browser: PlainBrowser, path: string, header: string, headers: Record<string, string> = {}) {
   stage.upstream.reset();
   const { status } = await browser.fetch(`${PUBLIC_ORIGIN}${path}`, headers);
@@ -51,7 +51,7 @@ const refreshes = () =>
   stage.provider.calls.filter(({ parameters }) => parameters.get('grant_type') === 'refresh_token').length;
 const isGiven = (token: unknown) => stage.provider.secrets.includes(String(token));
 
-/** How often the store was asked for tokens while something was done. */
+/** How often `work` reads tokens from the store. */
 async function reads(work: () => Promise<unknown>): Promise<number> {
   const { sealedTokens } = stage.gateway.gateway.longLived.store;
   const original = sealedTokens.get;
@@ -66,7 +66,7 @@ async function reads(work: () => Promise<unknown>): Promise<number> {
 }
 
 describe('the access token of the provider', () => {
-  test('is in the header of the route that asks for it, and in no other', async () => {
+  test('is sent in the header that the route configures, and in no other', async () => {
     const browser = await loggedIn();
     const [status, token, ...more] = await sent(browser, '/mail', 'x-provider-token');
     expect([status, isGiven(token), more]).toEqual([200, true, []]);
@@ -76,7 +76,7 @@ describe('the access token of the provider', () => {
     expect((await sent(browser, '/', 'authorization'))[1]).not.toContain(token);
   });
 
-  test('HDR-07: is never what a client has sent, on any route, in any spelling', async () => {
+  test('HDR-07: never comes from the client, on any route, in any spelling', async () => {
     const browser = await loggedIn();
     for (const name of ['X-Provider-Token', 'x_provider.token']) {
       const forged = { [name]: 'forged' };
@@ -87,7 +87,7 @@ describe('the access token of the provider', () => {
     }
   });
 
-  test('is opened once, and on routes that ask for it only: others read nothing', async () => {
+  test('is read from the store once, and only on routes that use it', async () => {
     const browser = await loggedIn();
     expect(await reads(() => sent(browser, '/', 'x'))).toBe(0);
     expect(await reads(() => sent(browser, '/mail', 'x'))).toBe(1);
@@ -95,7 +95,7 @@ describe('the access token of the provider', () => {
     expect(await reads(() => sent(browser, '/graph', 'x'))).toBe(0);
   });
 
-  test('is not sent beyond its life: it is renewed before, once for all requests that need it', async () => {
+  test('is renewed before it expires, once for all requests that need it', async () => {
     const browser = await loggedIn();
     const [, first] = await sent(browser, '/mail', 'x-provider-token');
     // It lives for 300 s.
@@ -110,7 +110,7 @@ describe('the access token of the provider', () => {
     expect([tokens.has(String(first)), isGiven([...tokens][0]), refreshes()]).toEqual([false, true, before + 1]);
   });
 
-  test('REF-12: one that ends at once is renewed once a second at most', async () => {
+  test('REF-12: is renewed at most once a second, even if it expires at once', async () => {
     const browser = await loggedIn();
     clocks.advance(300_000);
     stage.provider.misbehave('refresh-expires-at-once');
@@ -119,7 +119,7 @@ describe('the access token of the provider', () => {
     expect(refreshes()).toBe(before + 1);
   });
 
-  test('that cannot be renewed is 503, and nobody is logged out', async () => {
+  test('that cannot be renewed leads to a 503 and logs nobody out', async () => {
     const browser = await loggedIn();
     clocks.advance(300_000);
     stage.provider.misbehave('refresh-500');
@@ -131,7 +131,7 @@ describe('the access token of the provider', () => {
     expect([status, isGiven(token)]).toEqual([200, true]);
   });
 
-  test('is left out when the provider refuses to renew it; the session does not depend on it', async () => {
+  test('is omitted when the provider refuses to renew it, and the session continues', async () => {
     const browser = await loggedIn();
     clocks.advance(300_000);
     stage.provider.misbehave('refresh-invalid-grant');
@@ -141,7 +141,7 @@ describe('the access token of the provider', () => {
     expect(refreshes()).toBe(before);
   });
 
-  test('of users who logged in otherwise, there is none', async () => {
+  test('is omitted for users who logged in without the provider', async () => {
     const browser = stage.browser();
     browser.cookies.put('shop.example.com', '__Host-sid', await stage.gateway.sessionId());
     expect(await sent(browser, '/mail', 'x-provider-token')).toEqual([200]);
@@ -170,14 +170,14 @@ describe('RFC 7009: a logout', () => {
   });
 });
 
-test('no token of the provider is in a log, a metric, an error, a page or the store', async () => {
+test('no provider token is in a log, metric, error, page or the store', async () => {
   const browser = await loggedIn();
   await sent(browser, '/mail', 'x-provider-token');
   const { sealedTokens, sessions } = stage.gateway.gateway.longLived.store;
   const [record] = (await sessions.list('corporate|mallory-1')).slice(-1);
   const sealed = (await sealedTokens.get(record?.handle as never))?.value ?? '';
   expect(sealed.length).toBeGreaterThan(100);
-  // What people and programs are shown, while all is well and while the provider is down.
+  // What people and programs are shown, while the provider is up and while it is down.
   const shown = [
     await browser.open(`${PUBLIC_ORIGIN}/auth/sessions`),
     await browser.open(`${PUBLIC_ORIGIN}/auth/session`),

@@ -1,4 +1,4 @@
-/** The tokens of a provider that nobody here wrote: oidc-provider, whose refresh tokens rotate. */
+/** The tokens of a third-party provider, oidc-provider, whose refresh tokens rotate. */
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { TestClocks } from '../../../../support/clocks.ts';
@@ -27,7 +27,7 @@ const refreshes = () => stage.idp.calls.filter(({ parameters }) => parameters['g
 const rolesOf = async (browser: ReturnType<ProviderStage['browser']>) =>
   ((await stage.who(browser)) as { user: { roles: string[] } } | null)?.user.roles ?? null;
 
-test('roles follow, round after round, and a user who is deactivated there is logged out here', async () => {
+test('roles follow the provider, and a user deactivated there is logged out here', async () => {
   const browser = stage.browser();
   await stage.logIn(browser);
   const ada = stage.idp.people['ada'];
@@ -49,7 +49,7 @@ test('roles follow, round after round, and a user who is deactivated there is lo
   ada.isActive = true;
 });
 
-test('the access token that the upstream gets opens userinfo there, until the user logs out', async () => {
+test('the upstream’s access token works at userinfo until the user logs out', async () => {
   const browser = stage.browser();
   await stage.logIn(browser, '/', 'grace');
   stage.upstream.reset();

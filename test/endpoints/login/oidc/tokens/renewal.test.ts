@@ -1,4 +1,4 @@
-/** What happens between the provider's answer and the store, when other replicas or faults come in between. */
+/** Renewals in which other replicas or faults come between the provider's answer and the store. */
 
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { DependencyFault } from '../../../../../src/errors.ts';
@@ -45,7 +45,7 @@ const versionOf = async (handle: SessionHandle) => (await original.get(handle))?
 const refreshes = () =>
   stage.provider.calls.filter(({ parameters }) => parameters.get('grant_type') === 'refresh_token').length;
 
-/** Waits until a revalidation that a request begins is over. */
+/** Makes a request that begins a revalidation, and waits until the provider has been asked. */
 async function revalidate(browser: PlainBrowser): Promise<void> {
   clocks.advance(EVERY_MS);
   const before = refreshes();
@@ -54,7 +54,7 @@ async function revalidate(browser: PlainBrowser): Promise<void> {
 }
 
 describe('a replica that renews tokens', () => {
-  test('REF-05: does not end the session for invalid_grant when another one has got other tokens meanwhile', async () => {
+  test('REF-05: ignores invalid_grant when another replica has renewed the tokens meanwhile', async () => {
     const { browser, handle } = await loggedIn();
     stage.provider.misbehave('refresh-invalid-grant');
     store.lease = async (...lease) => {
@@ -67,7 +67,7 @@ describe('a replica that renews tokens', () => {
     expect(await status(browser)).toBe(200);
   });
 
-  test('REF-04: writes nothing over the tokens of another one, when it was stalled', async () => {
+  test('REF-04: does not overwrite another replica’s tokens after a stall', async () => {
     const { browser, handle } = await loggedIn();
     const others = 'what the other replica has sealed';
     store.lease = async (...lease) => {
@@ -80,7 +80,7 @@ describe('a replica that renews tokens', () => {
     expect(await original.get(handle)).toMatchObject({ value: others, version: 2 });
   });
 
-  test('REF-02: leaves a session alone that another one is asking about, and takes over its result', async () => {
+  test('REF-02: leaves a session to the replica that is renewing it and adopts the result', async () => {
     const { browser, handle } = await loggedIn();
     clocks.advance(EVERY_MS);
     expect((await original.lease(handle, 'another replica', 4_000))?.outcome).toBe('leased');
@@ -89,7 +89,7 @@ describe('a replica that renews tokens', () => {
     expect(await status(browser)).toBe(200);
     expect(refreshes()).toBe(before);
     const present = await original.get(handle);
-    // It writes what it has got, and gives the lease back.
+    // The other replica writes its result and releases the lease.
     await original.replace(handle, present?.version ?? 0, present?.value ?? '');
     await store.release(handle, 'another replica');
     clocks.advance(4_000);
@@ -98,7 +98,7 @@ describe('a replica that renews tokens', () => {
     expect(refreshes()).toBe(before);
   });
 
-  test('REF-03: a store that is away while tokens are written loses none', async () => {
+  test('REF-03: loses no tokens when the store fails while they are written', async () => {
     const { browser, handle } = await loggedIn();
     let faults = 2;
     store.replace = async (...tokens) => {
@@ -117,7 +117,7 @@ describe('a replica that renews tokens', () => {
     expect(await status(browser)).toBe(200);
   });
 
-  test('REF-13: a logout while the provider is asked wins: the session stays dead', async () => {
+  test('REF-13: does not revive a session that was logged out meanwhile', async () => {
     const { browser, handle } = await loggedIn();
     store.replace = async (...tokens) => {
       await stage.gateway.gateway.sessions.end(handle, 'logout');

@@ -1,4 +1,4 @@
-/** Sessions follow their identity provider (`revalidate`), which is asked again in the background of their requests. */
+/** Sessions follow their identity provider (`revalidate`), which is asked in the background of requests. */
 
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { OidcStage } from '../../../../attack/oidc-stage.ts';
@@ -12,7 +12,7 @@ import { until } from '../../../../support/until.ts';
 const MINUTE_MS = 60_000;
 const EVERY_MS = 5 * MINUTE_MS;
 
-/** One gateway for all, whose sessions may be idle for long. */
+/** One gateway for all tests, with a long idle timeout. */
 let stage: OidcStage;
 const clocks = new TestClocks();
 
@@ -36,7 +36,7 @@ beforeAll(async () => {
 afterAll(() => stage[Symbol.asyncDispose]());
 beforeEach(() => {
   stage.provider.reform();
-  // Spares of a provider that failed are over.
+  // Ends the pause after a failure of the provider.
   clocks.advance(30_000);
 });
 
@@ -57,7 +57,7 @@ async function outcomes(): Promise<Record<string, number>> {
   return Object.fromEntries([...found].map(([, outcome, count]) => [outcome, Number(count)]));
 }
 
-/** Waits until the provider has been asked once more and everything that follows from it is done. */
+/** Does some work, then waits until the provider has been asked again and the outcome is counted. */
 async function revalidated(work: () => Promise<void>): Promise<void> {
   const sum = async () => Object.values(await outcomes()).reduce((total, count) => total + count, 0);
   const before = await sum();
@@ -65,8 +65,8 @@ async function revalidated(work: () => Promise<void>): Promise<void> {
   await until(async () => (await sum()) > before, 'the provider was asked');
 }
 
-describe('a session that is due', () => {
-  test('follows the attributes of its user, without holding the request up, and is asked about once', async () => {
+describe('a session due for revalidation', () => {
+  test('updates the user’s attributes in the background, asking the provider once', async () => {
     const browser = await loggedIn();
     expect(await status(browser, '/admin')).toBe(403);
     const before = refreshes();
@@ -82,7 +82,7 @@ describe('a session that is due', () => {
     expect(events('session_changed').at(-1)).toMatchObject({ provider: 'corporate', subject: 'corporate|mallory-1' });
   });
 
-  test('keeps each refresh token that the provider gives: asked ten times, it answers ten times', async () => {
+  test('stores each new refresh token, so that ten rounds succeed', async () => {
     const browser = await loggedIn();
     const before = await outcomes();
     for (let round = 0; round < 10; round += 1) {
@@ -92,7 +92,7 @@ describe('a session that is due', () => {
     expect(await outcomes()).toEqual({ ...before, confirmed: (before['confirmed'] ?? 0) + 10 });
   });
 
-  test("is asked about when the gateway's own endpoint says who it is, too, unless that is no use of it", async () => {
+  test('is also revalidated by /auth/session, but not with ?prolong=no', async () => {
     const browser = await loggedIn();
     clocks.advance(EVERY_MS);
     const before = refreshes();
@@ -103,7 +103,7 @@ describe('a session that is due', () => {
     expect(await status(browser, '/auth/session?prolong=no')).toBe(401);
   });
 
-  test('that is not used is not asked about', async () => {
+  test('is not revalidated while it is idle', async () => {
     await loggedIn();
     const before = refreshes();
     clocks.advance(10 * EVERY_MS);
@@ -113,7 +113,7 @@ describe('a session that is due', () => {
 
   test.each([
     ['the provider answers invalid_grant', 'refresh-invalid-grant', {}, 'token endpoint: invalid_grant'],
-    ['sub is that of another user', 'refresh-sub-wrong', {}, 'refresh: sub of a different user'],
+    ['sub names another user', 'refresh-sub-wrong', {}, 'refresh: sub of a different user'],
     ['allow no longer admits the user', null, { groups: ['guests'] }, 'allow.groups: in none of them'],
   ] as const)('ends everywhere when %s', async (_what, misbehaviour, claims, note) => {
     const browser = await loggedIn();
@@ -130,7 +130,7 @@ describe('a session that is due', () => {
   });
 });
 
-describe('REF-06: a provider that gives no usable answer', () => {
+describe('REF-06: a provider without a usable answer', () => {
   const unusable: readonly MisbehaviourName[] = [
     'refresh-500',
     'refresh-html',
@@ -141,28 +141,31 @@ describe('REF-06: a provider that gives no usable answer', () => {
     'refresh-nonce-other',
   ];
 
-  test.each(unusable)('%s: ends nothing; after outageGrace it is 503, until it answers', async (misbehaviour) => {
-    const browser = await loggedIn();
-    stage.provider.misbehave(misbehaviour);
-    clocks.advance(EVERY_MS);
-    await revalidated(async () => expect(await status(browser)).toBe(200));
-    clocks.advance(14 * MINUTE_MS);
-    await revalidated(async () => expect(await status(browser)).toBe(200));
-    clocks.advance(2 * MINUTE_MS);
-    const page = await browser.fetch(`${PUBLIC_ORIGIN}/`);
-    expect([page.status, page.headers['retry-after']]).toEqual([503, expect.stringMatching(/^\d+$/)]);
-    expect(page.body).toContain('provider_unavailable');
-    // Asked a moment ago: the provider is spared.
-    const before = refreshes();
-    expect(await status(browser)).toBe(503);
-    expect(refreshes()).toBe(before);
-    // The user is not logged out: their session is there when the provider is.
-    stage.provider.reform();
-    clocks.advance(2 * MINUTE_MS);
-    expect(await status(browser)).toBe(200);
-  });
+  test.each(unusable)(
+    '%s: ends no session; after outageGrace requests get 503 until it recovers',
+    async (misbehaviour) => {
+      const browser = await loggedIn();
+      stage.provider.misbehave(misbehaviour);
+      clocks.advance(EVERY_MS);
+      await revalidated(async () => expect(await status(browser)).toBe(200));
+      clocks.advance(14 * MINUTE_MS);
+      await revalidated(async () => expect(await status(browser)).toBe(200));
+      clocks.advance(2 * MINUTE_MS);
+      const page = await browser.fetch(`${PUBLIC_ORIGIN}/`);
+      expect([page.status, page.headers['retry-after']]).toEqual([503, expect.stringMatching(/^\d+$/)]);
+      expect(page.body).toContain('provider_unavailable');
+      // The provider was asked a moment ago and is not asked again.
+      const before = refreshes();
+      expect(await status(browser)).toBe(503);
+      expect(refreshes()).toBe(before);
+      // The user is not logged out: the session continues once the provider recovers.
+      stage.provider.reform();
+      clocks.advance(2 * MINUTE_MS);
+      expect(await status(browser)).toBe(200);
+    },
+  );
 
-  test('about one session keeps no other from being asked about', async () => {
+  test('for one session does not block others', async () => {
     const [one, other] = [await loggedIn(), await loggedIn()];
     clocks.advance(60 * MINUTE_MS);
     stage.provider.misbehave('refresh-aud-wrong');
@@ -172,7 +175,7 @@ describe('REF-06: a provider that gives no usable answer', () => {
   });
 
   test.each(['refresh-without-id-token', 'refresh-without-refresh-token'] as const)(
-    '%s: is an answer, and what is missing stays as it was',
+    '%s: confirms the session, and the missing token stays as it was',
     async (misbehaviour) => {
       const browser = await loggedIn();
       stage.provider.misbehave(misbehaviour);
@@ -184,15 +187,15 @@ describe('REF-06: a provider that gives no usable answer', () => {
   );
 });
 
-describe('a session that was not in use for longer than outageGrace', () => {
-  test('waits for the provider, and has the attributes of now at once', async () => {
+describe('a session that was idle for longer than outageGrace', () => {
+  test('waits for the provider and has current attributes at once', async () => {
     const browser = await loggedIn();
     stage.provider.user = { ...stage.provider.user, groups: ['admins'] };
     clocks.advance(60 * MINUTE_MS);
     expect(await status(browser, '/admin')).toBe(200);
   });
 
-  test('is told at once that it has ended', async () => {
+  test('gets 401 at once if it has ended', async () => {
     const browser = await loggedIn();
     stage.provider.misbehave('refresh-invalid-grant');
     clocks.advance(60 * MINUTE_MS);
@@ -201,7 +204,7 @@ describe('a session that was not in use for longer than outageGrace', () => {
 });
 
 describe('a stream of a session that makes no requests', () => {
-  /** Opens one; how it goes on. */
+  /** Opens a stream in a logged-in browser. */
   async function opened(): Promise<{ readonly browser: PlainBrowser; readonly stream: RawConnection }> {
     const browser = await loggedIn();
     const cookie = `Cookie: __Host-sid=${browser.cookies.get('shop.example.com', '__Host-sid')?.value}`;
@@ -223,7 +226,7 @@ describe('a stream of a session that makes no requests', () => {
     stage.upstream.answer = usual;
   });
 
-  test('is cut when the provider no longer lets the user in', async () => {
+  test('is cut when the provider no longer admits the user', async () => {
     const { stream } = await opened();
     await using _ = stream;
     stage.provider.misbehave('refresh-invalid-grant');
@@ -232,7 +235,7 @@ describe('a stream of a session that makes no requests', () => {
     expect(events('revalidation_refused').at(-1)).toMatchObject({ note: 'token endpoint: invalid_grant' });
   });
 
-  test('goes on while the provider does not answer, and is cut where a request would get 503', async () => {
+  test('continues while the provider is down, until requests would get 503', async () => {
     const { browser, stream } = await opened();
     await using _ = stream;
     stage.provider.misbehave('refresh-500');
@@ -249,7 +252,7 @@ describe('a stream of a session that makes no requests', () => {
 });
 
 describe('a session without tokens', () => {
-  test('is served for as long as one that cannot be confirmed, and then ends', async () => {
+  test('is served for as long as an unconfirmed one, then ends', async () => {
     const { sessionId, record } = await stage.gateway.gateway.sessions.open({
       subject: 'corporate|old',
       user: { groups: ['staff'] },
@@ -267,7 +270,7 @@ describe('a session without tokens', () => {
     expect(events('revalidation_refused').at(-1)).toMatchObject({ handle: record.handle, reason: 'session_expired' });
   });
 
-  test('cannot be opened by a login: the provider has to give a refresh token', async () => {
+  test('cannot come from a login: the provider must give a refresh token', async () => {
     stage.upstream.reset();
     stage.provider.misbehave('refresh-token-missing');
     const browser = stage.browser();
