@@ -162,7 +162,7 @@ describe('password hashing', () => {
     expect(await stage.gateway.gateway.sessions.list('alice')).toEqual([]);
   });
 
-  test('a login beyond the queue gets 503 with Retry-After and is no failed attempt', async () => {
+  test('a login beyond the queue gets 503 with Retry-After and does not count as a failed attempt', async () => {
     await using stage = await LoginStage.start({
       login: { throttle: { freeAttemptsPerAccount: 1 } },
       users: USERS,

@@ -129,8 +129,8 @@ describe('a command that is resent', () => {
   });
 });
 
-describe('a gateway that was stalled', () => {
-  test('REF-04: for longer than the grace between reading and rotating writes nothing', async () => {
+describe('a stalled gateway', () => {
+  test('REF-04: writes nothing if it stalls beyond the grace before rotating', async () => {
     await using redis = await RedisServer.start();
     await using store = await openStore(redis.url);
     const { families } = store;

@@ -46,7 +46,7 @@ describe('LOG-01: refresh and access tokens', () => {
     expect(written).toContain('refresh_reuse_detected');
   });
 
-  test('HDR-24: in a cookie of an upstream reach the browser only if the route relays it', async () => {
+  test('HDR-24: in an upstream’s cookie reach the browser only if the route relays it', async () => {
     const line = '__Secure-refresh=of-the-upstream; Path=/auth/refresh';
     await using upstream = await RecordingUpstream.start();
     upstream.answer = (_request, socket) => {

@@ -262,7 +262,7 @@ describe('the format of a token', () => {
     );
   });
 
-  test('of a successor has the same family and the next generation, and depends only on the seed', () => {
+  test('gives a successor in the same family, one generation on, determined by the seed', () => {
     fc.assert(
       fc.property(token, bytes, bytes, (text, seed, other) => {
         const parent = parseRefreshToken(text);

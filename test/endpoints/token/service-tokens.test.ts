@@ -92,7 +92,7 @@ describe('metadata, metrics and logs', () => {
     expect(await count('other', 'temporarily_unavailable')).toBe(0);
   });
 
-  test('the audit log records who got what for whom, and why others were refused', async () => {
+  test('the audit log records who got what for whom, and why requests were refused', async () => {
     await using stage = await TokenStage.start();
     const presented = await stage.userToken();
     const { jti, sid } = await stage.verified(accessTokenOf(await stage.exchange(presented)));

@@ -100,7 +100,7 @@ describe('while Redis does not answer', () => {
     } finally {
       redis.thaw();
     }
-    await until(async () => (await stage.exchange(presented)).status === 200, 'exchanges go on');
+    await until(async () => (await stage.exchange(presented)).status === 200, 'exchanges work again');
     const answer = await stage.exchange(presented);
     await until(async () => {
       const form = stage.exchangeForm(accessTokenOf(answer), { audience: 'billing' });
