@@ -70,7 +70,7 @@ beforeAll(async () => {
   mkdirSync(keyDirectory);
   kid = await addKey(keyDirectory, 'ES256', Date.now(), Date.now());
   const redis = opened.use(await RedisServer.start());
-  const store = { redis: { url: redis.url, commandTimeout: '10s' } };
+  const store = { redis: { url: redis.url } };
   const [ingressPort, cartPort] = [await freePort(), await freePort()];
   outboundPort = await freePort();
   const jwksUrl = `http://127.0.0.1:${ingressPort}/.well-known/jwks.json`;

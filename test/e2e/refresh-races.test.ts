@@ -36,7 +36,7 @@ class Gateway implements AsyncDisposable {
       await GatewayProcess.start({
         files: { 'backend.secret': SECRET },
         config: {
-          store: { redis: { url: redisUrl, commandTimeout: '5s', ...redis } },
+          store: { redis: { url: redisUrl, ...redis } },
           login: { trustedBackends: [{ id: 'logins', clientSecretFile: 'backend.secret' }] },
           refresh: { clients: ['native'], grace: '60s' },
           log: { access: 'off' },

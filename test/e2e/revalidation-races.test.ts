@@ -37,7 +37,7 @@ beforeAll(async () => {
     files: { 'client.secret': provider.clientSecret },
     upstream: `http://127.0.0.1:${(upstream.address() as AddressInfo).port}`,
     config: {
-      store: { redis: { url: redis.url, commandTimeout: '10s' } },
+      store: { redis: { url: redis.url } },
       // None of it is over while the test runs.
       listeners: { public: { limits: { maxQueueDelay: '1m' } } },
       login: {

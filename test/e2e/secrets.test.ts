@@ -200,7 +200,7 @@ function processOptions(
       { id: 'broken', match: { path: '/broken' }, credential: 'session', upstream: 'nobody' },
     ],
     config: {
-      store: { redis: { url: redis.url, passwordFile: 'redis-password', commandTimeout: '10s' } },
+      store: { redis: { url: redis.url, passwordFile: 'redis-password' } },
       login: {
         password: { usersFile: 'users.yaml' },
         trustedBackends: [{ id: 'logins', clientSecretFile: 'backend-secret' }],

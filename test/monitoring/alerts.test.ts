@@ -237,7 +237,7 @@ async function workers(): Promise<void> {
     files: { 'token.secret': 'an-hs256-secret-of-32-bytes-or-more' },
     config: {
       workers: 2,
-      store: { redis: { url: redis.url, commandTimeout: '10s' } },
+      store: { redis: { url: redis.url } },
       upstreamToken: { algorithm: 'HS256', secretFile: 'token.secret' },
     },
   });

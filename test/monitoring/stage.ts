@@ -159,7 +159,7 @@ export class MonitoredStage implements AsyncDisposable {
           stock: upstreamOf(`http://127.0.0.1:${this.#stockPort}`),
           echo: upstreamOf(this.#grpc.origin),
         },
-        store: { redis: { url: this.proxy.url, commandTimeout: '10s' } },
+        store: { redis: { url: this.proxy.url } },
         log: { onAuditFailure },
         upstreamToken: { keys: { directory: this.keyDirectory, rotateEvery: '30d' } },
         login: {

@@ -182,7 +182,7 @@ describe('the program', () => {
     await using gateway = await GatewayProcess.start({
       ...options(upstream.origin, section, {
         workers: 2,
-        store: { redis: { url: redis.url, commandTimeout: '10s' } },
+        store: { redis: { url: redis.url } },
         upstreamToken: { algorithm: 'HS256', secretFile: 'token.secret' },
       }),
       files: { 'token.secret': 'an-hs256-secret-of-32-bytes-or-more' },

@@ -26,7 +26,7 @@ export function workerOptions(
     ],
     config: {
       workers: 2,
-      store: { redis: { url: redisUrl, commandTimeout: '10s' } },
+      store: { redis: { url: redisUrl } },
       upstreamToken: { algorithm: 'HS256', secretFile: 'token.secret' },
       login: { trustedBackends: [{ id: 'shop', clientSecretFile: 'backend.secret' }] },
       ...more,

@@ -67,12 +67,12 @@ describe('time', () => {
 
   test('a request body may take longer than the idle timeout as long as it moves', async () => {
     await using upstream = await RecordingUpstream.start();
-    const limits = { minUploadRate: '4B' };
-    await using gateway = await startListener(upstream, { limits, timeouts: { bodyIdle: '2s' } });
+    const limits = { minUploadRate: '1B' };
+    await using gateway = await startListener(upstream, { limits, timeouts: { bodyIdle: '4s' } });
     await using connection = await RawConnection.open(gateway.port);
     const startedMs = performance.now();
     connection.write(post(['Transfer-Encoding: chunked']));
-    while (performance.now() < startedMs + 2_500) {
+    while (performance.now() < startedMs + 4_500) {
       connection.write('1\r\nx\r\n');
       await new Promise((resolve) => setTimeout(resolve, 50));
     }

@@ -16,7 +16,7 @@ const SOME = 40;
 /** A gateway with its own Redis. */
 async function withRedis() {
   const redis = await RedisServer.start();
-  const stage = await OidcStage.start({ config: { store: { redis: { url: redis.url, commandTimeout: '10s' } } } });
+  const stage = await OidcStage.start({ config: { store: { redis: { url: redis.url } } } });
   const keys = async (pattern: string) => (await redis.cli('KEYS', pattern)).split('\n').filter((key) => key !== '');
   return {
     stage,

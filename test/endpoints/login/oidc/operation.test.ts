@@ -32,7 +32,9 @@ describe('a login in progress', () => {
 
   test('RDS-02: gets 503 when Redis has stopped; nobody is let in and no cookie changes', async () => {
     await using redis = await RedisServer.start();
-    await using stage = await ProviderStage.start({ config: { store: { redis: { url: redis.url } } } });
+    await using stage = await ProviderStage.start({
+      config: { store: { redis: { url: redis.url, commandTimeout: '1s' } } },
+    });
     const browser = stage.browser();
     const callback = await stage.answerOf(browser, await browser.open(`${PUBLIC_ORIGIN}/orders`));
     await redis.kill();
