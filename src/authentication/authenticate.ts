@@ -50,7 +50,7 @@ export class Authenticator {
   /**
    * Finds out who makes a request.
    *
-   * @param rule  what the route accepts; on a public route nothing is looked at
+   * @param rule  what the route accepts; on a public route, credentials are ignored
    * @returns a principal, or a Denial: `credential_conflict`, `credential_missing`, or what the verifier says
    * @throws DependencyFault when a dependency of the verifier does not answer, as a rejection or directly
    */

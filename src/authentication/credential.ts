@@ -12,7 +12,7 @@ import { type AcceptedCredential, type CredentialRule, KINDS } from './kinds.ts'
 export type WrittenCredential = 'none' | WrittenEntry | readonly [WrittenEntry, WrittenEntry, ...WrittenEntry[]];
 type WrittenEntry = string | Readonly<Record<string, string | readonly string[]>>;
 
-/** Nothing is asked for, and nothing is looked at. */
+/** No credential is required, and none is read. */
 export const PUBLIC: CredentialRule = Object.freeze<CredentialRule>({ kind: 'public', accepts: [] });
 
 const WRITABLE = Object.values(KINDS).flatMap((kind: CredentialKind) =>

@@ -50,7 +50,7 @@ export class CorsRule {
   /**
    * Headers of the answer to a preflight, or a Denial `origin_forbidden`.
    *
-   * @param method  that was asked for, and is served at the address
+   * @param method  the requested one, which is served at the address
    */
   preflightHeaders(origin: string | null, method: string): readonly string[] | Denial {
     const headers = this.headersFor(origin);

@@ -143,7 +143,7 @@ export async function turnToBegin(
 
 /**
  * Takes the browser to its return target after a login that came back from another site. A redirect would count as begun on that
- * site, so browsers would not send a session cookie with SameSite=Strict: a page of the gateway then leads on.
+ * site, so browsers would not send a session cookie with SameSite=Strict: a page of the gateway then continues to it.
  *
  * @param returnTo  checked
  */

@@ -1,5 +1,5 @@
 /**
- * The page for a person whose request was refused or failed: what happened, and the one thing that leads on.
+ * The page for a person whose request was refused or failed: what happened, and the one way to continue.
  *
  * Links lead to our own origin only: paths of screened requests, the way back that a same-origin `Referer` names, or
  * addresses of the configuration.

@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 
-/** The page of the documentation that has a heading for each reason. A reason goes behind it. */
+/** The page of the documentation that has a heading for each reason. The reason is appended to it. */
 export const REASONS_PAGE = 'https://sallyport.github.io/sallyport/reference/reasons/#';
 
 /** Stands for no link: RFC 9457 §4.2.1. */

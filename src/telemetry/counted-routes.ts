@@ -6,7 +6,7 @@
 import { LoopShare } from '../lib/concurrency/loop-share.ts';
 import { NO_DESTINATION, NO_ROUTE, OWN_ENDPOINT, type RequestSeries, RouteMetrics } from './route-series.ts';
 
-/** For this long a route that is gone has its series. */
+/** For this long, a route that is gone keeps its series. */
 export const GONE_AFTER_MS = 15 * 60_000;
 
 /** A route, as it is counted. */

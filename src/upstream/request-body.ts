@@ -137,7 +137,7 @@ export class RequestBody extends Readable {
   #await(side: 'client' | 'upstream' | null): void {
     const awaited = side === 'upstream' && this.#isAnswered ? null : side;
     if (awaited !== null && awaited === this.#awaited) {
-      // The client's window goes on.
+      // The client's window continues.
       if (awaited === 'upstream') this.#timer?.refresh();
       return;
     }

@@ -69,7 +69,7 @@ const EXPIRED = new Denial('session_expired', 'idle or absolute timeout');
 /** For how many session ids their session is at hand, at 43 characters each: some 4,000 to 8,000. */
 const RECENT_IDS_CHARACTERS = 43 * 4_096;
 
-/** Sessions with open streams are looked at this often, for expiry and for news that the feed did not bring. */
+/** Sessions with open streams are checked this often, for expiry and for news that the feed did not bring. */
 const STREAM_SWEEP_MS = 1_000;
 
 class CachedSession {
@@ -633,7 +633,7 @@ export function userPrincipal(record: SessionRecord, standing: ProviderStanding 
     credential: {
       kind: SESSION,
       endsAtMs: record.expiresAtMs,
-      // A session in use lives on: its streams are looked at here.
+      // A session in use lives on: its streams are checked here.
       streamsEndAtMs: Number.POSITIVE_INFINITY,
       presentedIssuer: null,
       sid: record.handle,

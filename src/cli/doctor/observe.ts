@@ -43,13 +43,13 @@ export interface ObservedGateway {
   readonly components: readonly ComponentHealth[];
 }
 
-/** Everything that was looked at. */
+/** Everything that was observed. */
 export interface Observation {
   readonly file: ObservedFile;
   readonly gateway: ObservedGateway;
   /** `null` where sessions live in the process, and where the configuration is not valid. */
   readonly store: StoreInspection | null;
-  /** When it was looked at; wall clock of this machine. */
+  /** When it was observed; wall clock of this machine. */
   readonly atMs: number;
 }
 

@@ -47,7 +47,7 @@ async function hasTaken(path: string): Promise<boolean> {
   }
 }
 
-/** @returns `null` when the lock is gone, or was just made and does not say yet */
+/** @returns `null` when the lock is gone, or was just created and does not name its owner yet */
 async function ownerOf(path: string): Promise<number | null> {
   const text = await readFile(path, 'utf8').catch(() => '');
   return /^[1-9][0-9]{0,9}$/.test(text) ? Number(text) : null;

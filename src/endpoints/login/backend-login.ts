@@ -91,7 +91,7 @@ export class BackendLogin {
     return null;
   }
 
-  /** Which backend makes a request. No cookie is looked at. */
+  /** Which backend makes a request. Cookies are ignored. */
   async #authenticate({ authorization, clientAddress }: ScreenedRequest): Promise<string | Denial> {
     const presented = presentedCredential(authorization, NO_FORM);
     return presented instanceof Denial ? presented : this.#backends.authenticate(presented, clientAddress);

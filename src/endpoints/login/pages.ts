@@ -92,7 +92,7 @@ export const alreadyLoggedInPage =
 </ul>`,
   });
 
-/** A page that leads on by itself, with `Refresh`, where a redirect would leave a SameSite=Strict cookie behind. */
+/** A page that continues by itself, with `Refresh`, where a redirect would leave a SameSite=Strict cookie behind. */
 export const goOnPage =
   (href: string, step: 'login' | 'loggedIn'): PageText =>
   ({ [step]: { title }, actions }) => ({
@@ -100,7 +100,7 @@ export const goOnPage =
     body: html`<p><a class="button full" href="${href}">${actions.goOn}</a></p>`,
   });
 
-/** Says why there was no login, and leads on. @param href  where another login begins */
+/** Says why there was no login, with a link to try again. @param href  where another login begins */
 export const refusalPage =
   (reason: Reason, href: string, action: 'tryAgain' | 'logInAgain'): PageText =>
   ({ reasons, actions }) => ({

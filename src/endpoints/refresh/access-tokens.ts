@@ -38,7 +38,7 @@ export class AccessTokens {
   }
 
   /**
-   * The scopes of a token that is asked for: all that the configuration has, or fewer (RFC 6749 §6).
+   * The scopes of a requested token: all that the configuration has, or fewer (RFC 6749 §6).
    *
    * @param asked  the parameter `scope`, untrusted; `null` when it was not sent
    * @returns the scopes, or a Denial `scope_exceeded`

@@ -49,7 +49,7 @@ export const REFRESH_RESULTS = [
 /** See {@link REFRESH_RESULTS}. */
 type RefreshResult = (typeof REFRESH_RESULTS)[number];
 
-/** A refresh as it is asked for, untrusted. */
+/** A refresh as it is requested, untrusted. */
 interface RefreshRequest {
   readonly token: string;
   readonly client: RefreshClient;

@@ -70,7 +70,7 @@ ${
     };
   };
 
-/** Says that it is done here, and leads on to the provider, whose session is another one. */
+/** Says that the session here has ended, and continues to the provider, which has a session of its own. */
 export const loggedOutHerePage =
   ({ label, url }: { readonly label: string; readonly url: string }): PageText =>
   ({ loggedOut }) => ({

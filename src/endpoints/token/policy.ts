@@ -43,7 +43,7 @@ export function clientPolicies(clients: TokenEndpointConfig['clients']): Readonl
 /**
  * Chooses the audience of a token, and the scopes that it can have at most.
  *
- * @param audience  what is asked for; `null` stands for the only one that there is
+ * @param audience  the requested one; `null` stands for the only one that there is
  * @returns a Denial `grant_forbidden` | `target_forbidden`
  */
 export function chooseTarget(grants: ScopesByAudience, audience: string | null): Target | Denial {

@@ -40,7 +40,7 @@ import type { RedisConfig } from './section.ts';
 /** Acknowledged writes up to this age can be lost in a failover. */
 const FORGOTTEN_BY_FAILOVER_MS = 120_000;
 
-/** How often the clock of Redis is looked at, besides at each new connection. */
+/** How often the clock of Redis is checked, besides at each new connection. */
 const MEASURE_CLOCK_EVERY_MS = 60_000;
 
 /** How long after a failover the sentinels may disagree. */

@@ -1,7 +1,7 @@
 /**
  * hand-over: one login for several origins. In: requests to origins other than the login origin, and the requests that they redirect to
- * it. Out: redirects between the two, and a separate session cookie on each. Fails with Denials 400, as a page that leads on, and with
- * 503 when the store does not answer: then no cookie changes.
+ * it. Out: redirects between the two, and a separate session cookie on each. Fails with Denials 400, as a page with a
+ * link to continue, and with 503 when the store does not answer: then no cookie changes.
  */
 
 import type { Clock } from '../../../lib/clock.ts';

@@ -182,7 +182,9 @@ export class OtherOrigin {
     return null;
   }
 
-  /** Runs a step of a hand-over. A failure is counted, recorded, and answered with a page that leads on. */
+  /**
+   * Runs a step of a hand-over. A failure is counted, recorded, and answered with a page that has a link to continue.
+   */
   async #shown(
     exchange: Exchange,
     request: ScreenedRequest,

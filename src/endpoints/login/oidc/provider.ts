@@ -2,9 +2,9 @@
  * oidc: people log in with an identity provider (OpenID Connect Core 1.0 §3.1, OAuth 2.0), of which the gateway is the client.
  *
  * Input: a request to start a login, and the answer with which the provider sends the browser back. Output: a session, or a
- * page that says what went wrong and leads on. Protocol by openid-client; what it leaves to its caller is here: which browser
- * a login belongs to, signatures of ID tokens, who may log in. A provider that does not answer is 503; nobody who is logged in
- * notices.
+ * page that says what went wrong, with a link to continue. Protocol by openid-client; what it leaves to its caller is
+ * here: which browser a login belongs to, signatures of ID tokens, who may log in. A provider that does not answer is
+ * 503; nobody who is logged in notices.
  *
  * This file is one provider: its metadata and keys, fetched in the background as those of issuers are
  * (`jwt/remote-key-set.ts`), and what the protocol library needs to ask it.

@@ -3,7 +3,7 @@
 import type { Reason } from '../../../errors.ts';
 import { CONFIGURED, LONG_BUCKETS_SEC, type MetricRegistry } from '../../../telemetry/registry.ts';
 
-/** What a provider is asked for. */
+/** The kinds of calls to a provider. */
 const PROVIDER_CALLS = ['metadata', 'keys', 'par', 'token', 'refresh', 'userinfo', 'revocation'] as const;
 /** See {@link PROVIDER_CALLS}. */
 export type ProviderCall = (typeof PROVIDER_CALLS)[number];

@@ -20,7 +20,7 @@ export interface ExchangedCode {
   readonly tokens: TokenEndpointResponse;
 }
 
-/** The parameters of an authorization response that are looked at; others are ignored (RFC 6749 §4.1.2). */
+/** The parameters of an authorization response that are read; others are ignored (RFC 6749 §4.1.2). */
 export type ResponseParameters = ReadonlyMap<string, string>;
 
 const MIX_UP = invalidResponse('iss is that of another provider');

@@ -1,4 +1,7 @@
-/** Counts a failed login at an identity provider, writes it to the audit stream, and shows a page that says so and leads on. */
+/**
+ * Counts a failed login at an identity provider, writes it to the audit stream, and shows a page that says so, with a
+ * link to continue.
+ */
 
 import { asGatewayFault, Denial, type Reason, retryAfterSecOf } from '../../../../errors.ts';
 import type { Exchange } from '../../../../exchange.ts';

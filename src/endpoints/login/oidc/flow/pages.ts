@@ -1,4 +1,7 @@
-/** The parts of pages that are about identity providers: their buttons, and what went wrong there, in words, with a way on. */
+/**
+ * The parts of pages that are about identity providers: their buttons, and what went wrong there, with a link to
+ * continue.
+ */
 
 import type { Reason } from '../../../../errors.ts';
 import { type Html, html } from '../../../../lib/text/html.ts';
@@ -64,7 +67,7 @@ interface FailedLogin {
 /** Refusals of the account, not of the attempt: only another account helps. */
 const ABOUT_ACCOUNT = new Set<Reason>(['login_not_allowed', 'login_attributes_too_large', 'login_groups_missing']);
 
-/** Says why a user is not logged in, and leads on, with the page that they wanted kept. */
+/** Says why a user is not logged in, with a link to continue to the page that they wanted. */
 export const failedLoginPage =
   ({ reason, label, waitSec, again, other }: FailedLogin): PageText =>
   ({ reasons, login, actions }) => {

@@ -181,7 +181,7 @@ export class LoginTransactions {
   }
 
   /**
-   * Keeps a login that another origin was asked for.
+   * Keeps a login that was requested from another origin.
    *
    * @throws DependencyFault `store_unavailable` | `store_full`, as a rejection
    */
@@ -195,7 +195,7 @@ export class LoginTransactions {
   }
 
   /**
-   * Takes a login that another origin was asked for, once, as {@link take} does.
+   * Takes a login that was requested from another origin, once, as {@link take} does.
    *
    * @param state  untrusted
    * @returns `null` when this browser has no such login

@@ -46,9 +46,9 @@ interface Revalidating {
 
 /** Confirmations are spread over this share of the time between them. */
 const SPREAD = 0.1;
-/** Sessions with open streams are looked at this often. */
+/** Sessions with open streams are checked this often. */
 const SWEEP_MS = 1_000;
-/** After a failure, a session is looked at again after this long, and up to twice as much later. */
+/** After a failure, a session is checked again after this long, and up to twice as much later. */
 const RETRY_MS = 5_000;
 
 const ENDED = new Denial('session_unknown', 'the identity provider no longer admits the user');

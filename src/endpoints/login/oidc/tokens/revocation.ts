@@ -16,7 +16,7 @@ interface TokenRevokerParts {
   readonly log: Logger;
 }
 
-/** Informs providers which tokens are no longer needed. */
+/** Tells providers which tokens are no longer needed. */
 export class TokenRevoker {
   readonly #parts: TokenRevokerParts;
 
