@@ -1,5 +1,5 @@
 /**
- * The structure of the source, held against its imports (types included), its comments and its sizes.
+ * The rules for the structure of the source: imports (types included), comments and sizes.
  */
 
 import { existsSync, globSync, readdirSync, readFileSync } from 'node:fs';
@@ -11,12 +11,12 @@ import { describe, expect, test } from 'vitest';
 
 const SRC = join(import.meta.dirname, '..', 'src');
 
-/** The way of a request, as `src/pipeline.ts` has it. */
+/** The stages of a request, in the order of `src/pipeline.ts`. */
 const STAGES = ['listener', 'sanitize', 'routing', 'authentication', 'authorization', 'token', 'upstream', 'response'];
 
 /**
- * What each folder, and each file beside them, may import from: the whole list, types included. Everything may import
- * `lib/` and `errors.ts`. An entry names only what stands above it in this table, so nothing imports in a circle.
+ * What each top-level folder and file may import from, types included. Everything may import `lib/` and `errors.ts`. An
+ * entry names only entries above it in this table, so imports cannot form a cycle.
  */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   lib: [],
@@ -68,7 +68,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     ...['authorization', 'config', 'exchange.ts', 'listener', 'pipeline.ts', 'response', 'sanitize', 'upstream'],
   ],
   admin: ['config', 'endpoints', 'jwt', 'listener', 'pages', 'store', 'telemetry'],
-  // From here on: what puts the others together.
+  // The rest compose the folders above.
   gateway: ['*'],
   process: ['admin', 'config', 'gateway', 'listener', 'store', 'telemetry'],
   cli: ['*'],
@@ -85,7 +85,7 @@ interface Import {
   readonly isValue: boolean;
 }
 
-/** Names by which a folder hands over what it has of its section; `gateway/` imports each of them under a name of its own. */
+/** Names that every section exports; `gateway/` imports each of them under a different name. */
 const OF_EVERY_SECTION = ['codes', 'lint', 'minted'];
 
 /** An exported declaration, with the line before it and its name. */
@@ -100,7 +100,7 @@ const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' })
   .toSorted();
 
 const ROOT = join(SRC, '..');
-/** Everything in TypeScript outside of `src/`, tests apart, relative to the root. */
+/** TypeScript files outside `src/`, except tests, relative to the root. */
 const BESIDE = globSync('{bench,demo,packages/*,scripts,site}/**/*.ts', {
   cwd: ROOT,
   exclude: (path) => path.endsWith('node_modules') || path.endsWith('dist'),
@@ -117,18 +117,18 @@ const dynamicImports = files.flatMap((from) =>
   })),
 );
 
-/** The room of a file: its folder at the top level, or the file itself. */
+/** The top-level folder of a file, or the file itself if it is in none. */
 const roomOf = (path: string) => path.split('/')[0] ?? '';
 const show = ({ from, to }: Import) => `${from} → ${to}`;
 
 describe('imports', () => {
-  test('the imports of the whole tree are read', () => {
+  test('are found in the whole tree', () => {
     expect(files.length).toBeGreaterThan(50);
     expect(imports.length).toBeGreaterThan(files.length);
     expect(imports.every(({ to }) => files.includes(to))).toBe(true);
   });
 
-  test('the table of allowed imports has every folder, and each entry names only what stands above it', () => {
+  test('the table of allowed imports lists every folder, each naming only entries above it', () => {
     expect(Object.keys(MAY_IMPORT).toSorted()).toEqual([...new Set(files.map(roomOf))].toSorted());
     const above = new Set<string>(['*']);
     for (const [room, allowed] of Object.entries(MAY_IMPORT)) {
@@ -137,7 +137,7 @@ describe('imports', () => {
     }
   });
 
-  test('a folder imports only from the folders that the table allows, types included', () => {
+  test('a folder imports only what the table allows, types included', () => {
     const order = Object.keys(MAY_IMPORT);
     const isAllowed = ({ from, to }: Import) => {
       const [room, other] = [roomOf(from), roomOf(to)];
@@ -161,7 +161,7 @@ describe('imports', () => {
     expect(common.map(show)).toEqual([]);
   });
 
-  test('a stage takes types from other stages, never values; only rules about the configuration do', () => {
+  test('a stage imports only types from other stages, except in configuration code', () => {
     const isAboutConfiguration = (path: string) => /\/(?:section|lint|coverage|path-pattern|open)\.ts$/.test(path);
     const across = imports.filter(
       ({ from, to, isValue }) =>
@@ -174,15 +174,15 @@ describe('imports', () => {
     expect(across.map(show)).toEqual([]);
   });
 
-  test('nothing imports in a circle, types included', () => {
-    expect(circlesOf(imports)).toEqual([]);
+  test('there are no import cycles, not even of types', () => {
+    expect(cyclesOf(imports)).toEqual([]);
     const beside = [...BESIDE, ...globSync('test/**/*.ts', { cwd: ROOT })];
     const besideImports = beside.flatMap((path) => importsOf(ROOT, path));
     expect(besideImports.length).toBeGreaterThan(beside.length);
-    expect(circlesOf(besideImports)).toEqual([]);
+    expect(cyclesOf(besideImports)).toEqual([]);
   });
 
-  test('of two folders beside each other, one imports from the other, and never both', () => {
+  test('two sibling folders never import from each other in both directions', () => {
     const pairs = new Map<string, string>();
     for (const it of [...imports, ...dynamicImports]) {
       const [from, to] = foldersApart(it);
@@ -200,14 +200,14 @@ describe('imports', () => {
     expect(importers.size).toBeLessThanOrEqual(10);
   });
 
-  test('what a request carries knows neither the schema nor the configuration', () => {
+  test('files that describe a request import neither the schema nor the configuration', () => {
     const carried = ['pipeline.ts', 'exchange.ts', 'principal.ts', 'errors.ts'];
     expect(carried.filter((path) => /from 'zod'|config\/|section\.ts'/.test(code(path)))).toEqual([]);
   });
 });
 
 describe('the path of a request', () => {
-  test('the stages that pipeline.ts names are folders, in its order', () => {
+  test('pipeline.ts names the stages in order, and each is a folder', () => {
     const line = /listener → .*/.exec(source('pipeline.ts'))?.[0] ?? '';
     expect(line.split(' → ')).toEqual(STAGES);
     expect(STAGES.filter((stage) => !files.some((path) => roomOf(path) === stage))).toEqual([]);
@@ -219,25 +219,25 @@ describe('the path of a request', () => {
     );
   });
 
-  test('what kind of principal calls is asked in principal.ts, and in one place of a stage at most', () => {
+  test('only principal.ts and the error page branch on the kind of principal', () => {
     const asks = /(?:principal|asked)\??\.kind (?:===|!==)|switch \((?:principal|asked)\.kind\)/g;
     const asking = files.flatMap((file) => (code(file).match(asks) ?? []).map(() => file));
     expect(asking.filter((file) => file !== 'principal.ts')).toEqual(['response/error-page.ts']);
   });
 
-  test('only main.ts, cli/, gateway/ and process/ read the environment or the arguments, only they end the process', () => {
+  test('only main.ts, cli/, gateway/ and process/ read the environment or arguments, or end the process', () => {
     const allowed = (path: string) => ['main.ts', 'cli', 'gateway', 'process'].includes(roomOf(path));
     expect(files.filter((path) => /\bprocess\.(?:env|argv|exit)\b/.test(code(path)) && !allowed(path))).toEqual([]);
   });
 
-  test('the OpenTelemetry SDK is loaded in one place, and only when it is asked for', () => {
+  test('only one file loads the OpenTelemetry SDK, and only on demand', () => {
     const loads = /^import (?!type\b)[^;]*'@opentelemetry\/|\bimport\('@opentelemetry\//m;
     expect(files.filter((path) => loads.test(code(path)))).toEqual(['telemetry/traces/export.ts']);
     expect(code('telemetry/traces/export.ts')).not.toMatch(/^import (?!type\b)[^;]*'@opentelemetry\//m);
   });
 
   test("Node's request and response objects stay in listener/ and admin/", () => {
-    // Three clients of HTTP read answers with Node's own objects, and `sallyport login` answers the browser with one.
+    // Three HTTP clients read answers as Node's own objects, and `sallyport login` uses one to answer the browser.
     const clients = ['jwt/fetch-json.ts', 'lib/http/small-requests.ts', 'cli/io/http.ts'];
     const others = ['lib/http/node-http.ts', 'cli/login/loopback.ts'];
     const isAllowed = (path: string) =>
@@ -247,24 +247,24 @@ describe('the path of a request', () => {
     ).toEqual([]);
   });
 
-  test('node:http comes from lib/http/node-http.ts: an import statement of it loads a second HTTP client', () => {
+  test('node:http comes from lib/http/node-http.ts: a static import would load a second HTTP client', () => {
     const imports = /^import (?!type )[^;]*from 'node:http';/m;
     expect(files.filter((path) => imports.test(source(path)))).toEqual([]);
   });
 });
 
 describe('comments and sizes', () => {
-  test('every file opens with what it is for', () => {
+  test('every file opens with its purpose', () => {
     expect(files.filter((path) => !/^(?:#!.*\n)?(?:import [^;]*;\n+)*\/\*\*/.test(source(path)))).toEqual([]);
   });
 
-  test('every folder has one file that opens with the purpose of the folder', () => {
+  test("every folder has a file that opens with the folder's purpose", () => {
     const folders = new Set(files.map((path) => dirname(path)).filter((folder) => folder !== '.'));
     const opensFolder = (folder: string) => files.some((path) => dirname(path) === folder && opens(path, folder));
     expect([...folders].filter((folder) => !opensFolder(folder))).toEqual([]);
   });
 
-  test('every export says what it guarantees', () => {
+  test('every export has a docstring', () => {
     const undocumented = files.flatMap((path) =>
       [...source(path).matchAll(EXPORTS)]
         .filter(
@@ -275,7 +275,7 @@ describe('comments and sizes', () => {
     expect(undocumented).toEqual([]);
   });
 
-  test('no two files export the same name, but for what every section has', () => {
+  test('no two files export the same name, except those that every section exports', () => {
     const exported = files.flatMap((path) =>
       [...source(path).matchAll(EXPORTS)].map(([, , name = '']) => ({ path, name })),
     );
@@ -285,7 +285,7 @@ describe('comments and sizes', () => {
     expect(shared.filter(({ name, paths }) => paths.length > 1 && !OF_EVERY_SECTION.includes(name))).toEqual([]);
   });
 
-  test('the name of an exported type is no name of another type, but in the lint rules, which name what they read of a section', () => {
+  test('no other type has the name of an exported type, except in lint rules', () => {
     const types = files.flatMap((path) =>
       [...code(path).matchAll(TYPES)].map(([, isExported, name = '']) => ({ path, name, isExported })),
     );
@@ -301,7 +301,7 @@ describe('comments and sizes', () => {
     expect(long.filter((path) => !/\blong because\b/i.test(source(path)))).toEqual([]);
   });
 
-  test('a function over 60 lines says why beside it, outside of the source too', () => {
+  test('a function over 60 lines says why, also outside src/', () => {
     expect(BESIDE.length).toBeGreaterThan(100);
     const functions = [...files.map((path) => join('src', path)), ...BESIDE].flatMap(functionsOf);
     expect(functions.length).toBeGreaterThan(1_000);
@@ -309,14 +309,14 @@ describe('comments and sizes', () => {
     expect(long.map(({ place, lineCount }) => `${place}: ${lineCount} lines`)).toEqual([]);
   });
 
-  test('the client for HTTP/1.1 has less than 600 lines of code (ADR 27)', () => {
+  test('the HTTP/1.1 client has fewer than 600 lines of code (ADR 27)', () => {
     const client = files.filter((path) => path.startsWith('upstream/http1/'));
     const lines = client.flatMap((path) => code(path).split('\n')).filter((line) => line.trim() !== '');
     expect(client.length).toBeGreaterThan(4);
     expect(lines.length).toBeLessThan(600);
   });
 
-  test('the life of a gateway, and what composes it, are at most 250 lines each', () => {
+  test('gateway.ts and compile.ts have at most 250 lines each', () => {
     for (const path of ['gateway/gateway.ts', 'gateway/compile.ts'])
       expect([path, existsSync(join(SRC, path)) && source(path).split('\n').length <= 251]).toEqual([path, true]);
   });
@@ -327,7 +327,7 @@ function withoutComments(text: string): string {
   return text.replace(/\/\*[\s\S]*?\*\//g, '').replace(/^\s*\/\/.*$/gm, '');
 }
 
-/** What a file imports from files beside it; paths are relative to the root. */
+/** The relative imports of a file; paths are relative to the root. */
 function importsOf(root: string, from: string): Import[] {
   const text = withoutComments(readFileSync(join(root, from), 'utf8'));
   const found = text.matchAll(/^(?:import|export)\s+(type\s+)?([^'"]*?)\s*(?:from\s+)?'(\.[^']+)'/gm);
@@ -338,32 +338,32 @@ function importsOf(root: string, from: string): Import[] {
   }));
 }
 
-/** The folders that lie beside each other on the ways to two files; `null` for a file that is in no folder of its own there. */
+/** The sibling folders at which the paths of two files part; `null` for a file that is in no folder below that point. */
 function foldersApart({ from, to }: Import): readonly (string | null)[] {
   const [one, other] = [from.split('/'), to.split('/')];
   const depth = one.findIndex((part, index) => part !== other[index]);
   return [one, other].map((path) => (depth < path.length - 1 ? path.slice(0, depth + 1).join('/') : null));
 }
 
-/** The circles in which files import each other, types included. */
-function circlesOf(all: readonly Import[]): string[] {
+/** The import cycles, types included. */
+function cyclesOf(all: readonly Import[]): string[] {
   const byFile = Map.groupBy(all, ({ from }) => from);
   const done = new Set<string>();
-  const circles: string[] = [];
+  const cycles: string[] = [];
   const visit = (path: string, trail: readonly string[]): void => {
-    if (trail.includes(path)) circles.push([...trail.slice(trail.indexOf(path)), path].join(' → '));
+    if (trail.includes(path)) cycles.push([...trail.slice(trail.indexOf(path)), path].join(' → '));
     if (done.has(path) || trail.includes(path)) return;
     for (const { to } of byFile.get(path) ?? []) visit(to, [...trail, path]);
     done.add(path);
   };
   for (const path of byFile.keys()) visit(path, []);
-  return circles;
+  return cycles;
 }
 
 interface FunctionSize {
   readonly place: string;
   readonly lineCount: number;
-  /** The comment that ends where the function, or the statement that it is in, begins. */
+  /** The comment directly before the function or its statement. */
   readonly comment: string;
 }
 
@@ -392,7 +392,7 @@ function functionsOf(path: string): FunctionSize[] {
   return found;
 }
 
-/** Whether a file opens with `name: …` of its folder, as `sanitize: a raw request in, …` does. */
+/** Whether a file opens with the name of its folder and a colon, such as `sanitize: a raw request in, …`. */
 function opens(path: string, folder: string): boolean {
   const comment = /^(?:#!.*\n)?(?:import [^;]*;\n+)*\/\*\*\s*(?:\* )?([^\n]*)/.exec(source(path))?.[1] ?? '';
   return comment.startsWith(`${folder}: `) || comment.startsWith(`${folder.split('/').at(-1)}: `);

@@ -1,4 +1,4 @@
-/** What the documentation says and shows: links lead somewhere, and what a command is shown to print is what it prints. */
+/** What the documentation says and shows: links lead somewhere, and commands print what the pages show. */
 
 import { existsSync, globSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -11,7 +11,7 @@ const ROOT = join(import.meta.dirname, '..');
 const PAGES = globSync('{*.md,docs/**/*.md,{k8s,examples,charts}/**/*.md,bench/*.md}', { cwd: ROOT });
 const read = (path: string) => readFileSync(join(ROOT, path), 'utf8');
 
-/** As GitHub makes them: lower case, no punctuation, hyphens for spaces. */
+/** Anchors as GitHub makes them: lower case, no punctuation, hyphens for spaces. */
 const anchorsOf = (path: string) =>
   [...read(path).matchAll(/^#+ (.+)$/gm)].map(([, title = '']) =>
     title
@@ -20,7 +20,7 @@ const anchorsOf = (path: string) =>
       .replaceAll(' ', '-'),
   );
 
-test.each(PAGES)('every link of %s leads to a file, and to a heading of it', (page) => {
+test.each(PAGES)('every link in %s leads to an existing file and heading', (page) => {
   const broken: string[] = [];
   for (const [, target = ''] of read(page).matchAll(/\]\((?!https?:)([^)\s]+)\)/g)) {
     const [path = '', anchor] = target.split('#');
@@ -31,18 +31,18 @@ test.each(PAGES)('every link of %s leads to a file, and to a heading of it', (pa
   expect(broken).toEqual([]);
 });
 
-test.each(PAGES)('every path of the repository that %s names in code is there', (page) => {
+test.each(PAGES)('every repository path that %s names in code exists', (page) => {
   const named = [...read(page).matchAll(/`((?:src|test|bench|docs|k8s|demo|scripts|monitoring)\/[\w./-]+)`/g)];
   const missing = named.map(([, path = '']) => path).filter((path) => !existsSync(join(ROOT, path)));
   expect(missing).toEqual([]);
 });
 
-test.each(PAGES)('every column of the tables of %s has a heading, for those who hear the page', (page) => {
+test.each(PAGES)('every table column in %s has a heading, for screen readers', (page) => {
   const headings = [...read(page).matchAll(/^(\|.*\|)\n\|(?: ?:?-+:? ?\|)+$/gm)].map(([, heading = '']) => heading);
   expect(headings.filter((heading) => /\| *\|/.test(heading))).toEqual([]);
 });
 
-test('every page below docs/ is in the sidebar of the site, by way of an index page', () => {
+test('every page below docs/ is in the sidebar of the site, through an index page', () => {
   const entries = (group: SidebarGroup): string[] =>
     group.items.flatMap((item) => ('items' in item ? entries(item) : [item.link]));
   const named = new Set(sidebar().flatMap(entries));
@@ -50,7 +50,7 @@ test('every page below docs/ is in the sidebar of the site, by way of an index p
   expect(missing.map(({ source }) => `${source}: add a line to the README.md of its kind`)).toEqual([]);
 });
 
-test('every page and test that a comment of the source names is there', () => {
+test('every page and test that a source comment names exists', () => {
   const missing = globSync('{src,demo,scripts}/**/*.ts', { cwd: ROOT }).flatMap((file) => {
     const named = read(file).matchAll(/\b(?:docs\/[\w./-]+\.md|test\/[\w./-]+\.test\.ts|bench\/[\w./-]+\.ts)\b/g);
     return [...named].flatMap(([path]) => (existsSync(join(ROOT, path)) ? [] : [`${file}: ${path}`]));
@@ -58,7 +58,7 @@ test('every page and test that a comment of the source names is there', () => {
   expect(missing).toEqual([]);
 });
 
-test('from the README to a protected service in a cluster are less than ten minutes of reading', () => {
+test('the pages from the README to a protected service in a cluster take less than ten minutes to read', () => {
   const [readme, helm] = [read('README.md'), read('docs/how-to/install-with-helm.md')];
   const section = (path: string, title: string) =>
     read(path)
@@ -81,7 +81,7 @@ test('from the README to a protected service in a cluster are less than ten minu
 });
 
 describe('the README', () => {
-  test('has no place that was left to be filled in', () => {
+  test('has no unfilled placeholder', () => {
     const prose = read('README.md')
       .replace(/^```[\s\S]*?^```$/gm, '')
       .replace(/`[^`]*`/g, '');
@@ -112,7 +112,7 @@ describe('the README', () => {
   });
 });
 
-/** The file in which the README shows mistakes. */
+/** The faulty configuration that the README shows. */
 const BAD = `version: 1
 publicOrigin: https://shop.example.com
 listeners:

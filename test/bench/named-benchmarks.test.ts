@@ -1,4 +1,4 @@
-/** "No benchmark, no trick": what a comment refers to is there to be run. */
+/** "No benchmark, no trick": every benchmark that a comment names exists. */
 
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

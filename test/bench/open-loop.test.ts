@@ -1,4 +1,4 @@
-/** The load at a rate, on which every latency that is published rests. */
+/** Load at a fixed rate, the basis of every published latency. */
 
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -30,7 +30,7 @@ const load = (port: number, durationMs: number, given: Partial<Load> = {}): Load
   ...given,
 });
 
-test('a pause of the server is seen by every request that was due in it, not only by those under way', async () => {
+test('a server pause delays every request due during it, not only those in progress', async () => {
   const held: ServerResponse[] = [];
   let isPaused = true;
   const port = await startServer((response) => {
@@ -47,13 +47,13 @@ test('a pause of the server is seen by every request that was due in it, not onl
   const { requests, latenciesUs } = await openLoop(load(port, 1_000), 200);
 
   expect(requests).toBe(200);
-  // A tenth of a second into the pause, twenty requests are due; those of its first 400 ms waited for 100 ms and more.
+  // The requests due in the first 400 ms of the pause, 80 at this rate, wait for at least 100 ms.
   const delayed = latenciesUs.filter((us) => us >= 100_000).length;
   expect(held).toHaveLength(CONNECTIONS);
   expect(delayed).toBeGreaterThan(10 * CONNECTIONS);
 });
 
-test('wrong answers are counted and have no latency', async () => {
+test('wrong answers are counted, but their latency is not', async () => {
   let count = 0;
   const port = await startServer((response) => {
     count += 1;
@@ -69,7 +69,7 @@ test('wrong answers are counted and have no latency', async () => {
   expect(latenciesUs).toHaveLength(20);
 });
 
-test('a connection that breaks is a failure of the run', async () => {
+test('a broken connection counts as a failure', async () => {
   let count = 0;
   const port = await startServer((response) => {
     count += 1;
@@ -83,7 +83,7 @@ test('a connection that breaks is a failure of the run', async () => {
   expect(requests).toBe(39);
 });
 
-test('a credential that is used once is sent in one request only', async () => {
+test('a single-use credential is sent in one request only', async () => {
   const seen: string[] = [];
   const port = await startServer((response, cookie) => {
     seen.push(cookie);

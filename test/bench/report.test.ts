@@ -1,4 +1,4 @@
-/** The page of figures: what stands between its marks comes from the reports, and everything else stays. */
+/** The page of figures: the text between its marks comes from the reports, and everything else stays. */
 
 import { expect, test } from 'vitest';
 import { goalRows, isReached } from '../../bench/report/goals.ts';
@@ -26,7 +26,7 @@ const reports: Reports = { load: null, peers: null, scenarios: new Map([['tls', 
 const plotted = () => Promise.resolve('a plot\n');
 const page = (name: string) => `before\n<!-- figures: ${name} -->\nold\n<!-- end -->\nafter\n`;
 
-test('figures replace what stood between the marks, with machine, load and commit; the prose around them stays', async () => {
+test('figures, with machine, load and commit, replace only the text between the marks', async () => {
   const text = await filled(page('tls'), reports, plotted);
   expect(text).toMatch(/^before\n<!-- figures: tls -->\n/);
   expect(text).toMatch(/<!-- end -->\nafter\n$/);
@@ -35,20 +35,20 @@ test('figures replace what stood between the marks, with machine, load and commi
   expect(text).toContain('| warm request | nginx | 44.0 | 43.0–45.0 | CPU µs |');
 });
 
-test('a page that is filled twice is as if it had been filled once', async () => {
+test('filling a page a second time changes nothing', async () => {
   const first = await filled(page('tls'), reports, plotted);
   expect(await filled(first, reports, plotted)).toBe(first);
 });
 
-test('what was not measured says so', async () => {
+test('the page says which figures are not measured yet', async () => {
   expect(await filled(page('peers'), reports, plotted)).toContain('Not measured yet.');
 });
 
-test('a mark without an end is refused, because the rest of the page would be lost', async () => {
+test('a mark without an end is refused, as it would lose the rest of the page', async () => {
   await expect(filled('<!-- figures: tls -->\nrest', reports, plotted)).rejects.toThrow('tls have no end');
 });
 
-test('the table of goals has each ratio with a goal, whether it is reached, and what stands in the way if not', () => {
+test('the table of goals shows each goal, whether it is reached, and the obstacle if not', () => {
   const rows = goalRows(reports);
   expect(rows.map((row) => [row.title, isReached(row), row.obstacle])).toEqual([
     ['is low enough', true, ''],

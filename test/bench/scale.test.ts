@@ -1,4 +1,4 @@
-/** The arithmetic of docs/scale.md: sums that can be done by hand, and what must hold whatever the inputs are. */
+/** The arithmetic of docs/scale.md: sums that can be checked by hand, and properties that hold for all inputs. */
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -22,27 +22,27 @@ const round: Values = {
 };
 
 describe('a demand that can be worked out by hand', () => {
-  // A million sessions with one request a second each, sticky: half of the requests come more than a second after the one before.
+  // A million sessions with one request a second each, sticky: half of the requests arrive more than a second after the previous one.
   const need = needOf({ title: '', sessions: 1e6, requestsPerSec: 1e6, isSticky: true }, round);
 
-  test('one request in two reads its session and needs a token, and costs 75 µs on average', () => {
+  test('half of the requests read their session and need a token; the average costs 75 µs', () => {
     expect(need).toMatchObject({ readShare: 0.5, mintShare: 0.5, requestUs: 75 });
   });
 
-  test('a million requests of 75 µs are 75 cores, and 150 replicas that are half busy', () => {
+  test('a million requests at 75 µs need 75 cores, or 150 half-busy replicas', () => {
     expect(need.replicas).toBe(150);
   });
 
-  test('half a million reads of 10 µs are five cores of Redis, and ten shards that are half busy', () => {
+  test('half a million reads at 10 µs need five Redis cores, or ten half-busy shards', () => {
     expect(need).toMatchObject({ shardsForCommands: 10, shardsForMemory: 1, shards: 10 });
   });
 
-  test('150 replicas and 20 nodes at a dollar an hour are 730 times as much a month', () => {
+  test('150 replicas and 20 nodes at a dollar an hour cost 730 times as much a month', () => {
     expect(need.dollarsPerMonth).toBe(730 * 170);
   });
 });
 
-test('without stickiness, more requests read their session, and it takes at least as many replicas', () => {
+test('without stickiness, session reads and replicas never decrease', () => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 1e8 }), fc.integer({ min: 1, max: 1e6 }), (sessions, requestsPerSec) => {
       const [spread, sticky] = [false, true].map((isSticky) =>
@@ -54,7 +54,7 @@ test('without stickiness, more requests read their session, and it takes at leas
   );
 });
 
-test('ends of sessions that are heard by every replica make each replica do less', () => {
+test('logouts, which every replica hears, lower the capacity of each replica', () => {
   const demand = { title: '', sessions: 1e8, requestsPerSec: 1e6, isSticky: true };
   const quiet = needOf(demand, { ...values(), logoutShare: 0 });
   const loud = needOf(demand, { ...values(), logoutShare: 1 });
@@ -62,7 +62,7 @@ test('ends of sessions that are heard by every replica make each replica do less
   expect(loud.feedShare).toBeGreaterThan(quiet.feedShare);
 });
 
-test('heartbeats of all replicas through all primaries end the growth of one Cluster: at some point no number of shards is enough', () => {
+test('heartbeats from every replica through every primary limit the growth of one Cluster', () => {
   const demand = { title: '', sessions: 1e6, requestsPerSec: 1e4, isSticky: true };
   const times = growthOf(demand, values());
   const shards = (factor: number) =>
@@ -80,7 +80,7 @@ describe('the inputs', () => {
       scenarios: new Map(Object.entries(scenarios).map(([name, figures]) => [name, { figures }])),
     }) as unknown as Reports;
 
-  test('a read is what a session costs that is read again, less a warm one; a token what is left of one never seen', () => {
+  test('a read costs the difference between re-read and warm sessions, a token that between new and re-read ones', () => {
     const sessions = [
       figure('64 sessions in use', 'Sallyport', 50),
       figure('10,000 sessions, read again', 'Sallyport', 80),
@@ -91,7 +91,7 @@ describe('the inputs', () => {
     expect([warmUs.value, readUs.value, mintUs.value]).toEqual([50, 30, 60]);
   });
 
-  test('what one replica costs is what the others add, each their share', () => {
+  test('the cost of one replica is what each additional replica adds', () => {
     const of = (replicas: number, what: string, by: string, value: number) =>
       figure(`${replicas} replicas: ${what}`, by, value, replicas);
     const fanOut = [
@@ -102,7 +102,7 @@ describe('the inputs', () => {
     expect([redisIdleUs.value, redisNewsUs.value, redisWriteUs.value, replicaNewsUs.value]).toEqual([100, 2, 48, 12]);
   });
 
-  test('what is not measured yet is an estimate that says so', () => {
+  test('a figure that is not measured yet is marked as an estimate', () => {
     for (const { source } of [measuredIn(reports({})).readUs, measuredIn(reports({})).redisIdleUs]) {
       expect(source).toMatch(/^estimate, until it is measured by `npm run bench -- scenarios --only [a-z-]+`/);
     }

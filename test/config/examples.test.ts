@@ -10,7 +10,7 @@ import { jsonSchema, loadConfig } from '../../src/gateway/configuration/load.ts'
 const ROOT = join(import.meta.dirname, '../..');
 const read = (path: string) => readFileSync(join(ROOT, path), 'utf8');
 
-/** What a reader may copy: files, and whole configurations in the documentation. */
+/** Examples that a reader may copy: files, and whole configurations in the documentation. */
 const EXAMPLES: readonly (readonly [name: string, text: string])[] = [
   ...globSync('{config,demo}/*.yaml', { cwd: ROOT })
     .map((path) => [path, read(path)] as const)
@@ -23,7 +23,7 @@ const EXAMPLES: readonly (readonly [name: string, text: string])[] = [
 ];
 
 describe.each(EXAMPLES)('%s', (name, text) => {
-  test('loads, without a warning', () => {
+  test('loads without a warning', () => {
     const { loaded, problems } = loadConfig(text, { path: name, cwd: ROOT, env: {}, files: noFiles });
     expect([name, problems]).toEqual([name, []]);
     expect(loaded).not.toBeNull();
@@ -41,7 +41,7 @@ test('there are examples', () => {
 
 test.each([
   ['an unknown key', { bogus: 1 }],
-  ['a value of another type', { workers: 'many' }],
+  ['a value of the wrong type', { workers: 'many' }],
   ['a missing key', { routes: undefined }],
 ])('the JSON Schema refuses %s', (_title, change) => {
   const schema = z.fromJSONSchema(jsonSchema() as Parameters<typeof z.fromJSONSchema>[0]);
@@ -49,7 +49,7 @@ test.each([
   expect(schema.safeParse(config).success).toBe(false);
 });
 
-test('the JSON Schema accepts a reference wherever a scalar is restricted', () => {
+test('the JSON Schema accepts a reference in place of a number or a named value', () => {
   const schema = z.fromJSONSchema(jsonSchema() as Parameters<typeof z.fromJSONSchema>[0]);
   const config = {
     ...(parse(read('config/minimal.yaml')) as object),

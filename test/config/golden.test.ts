@@ -1,6 +1,6 @@
 /**
- * One file per rule: a configuration, `----`, and what is said about it. `UPDATE_GOLDEN=1` writes what is said now; read
- * the difference before you commit it.
+ * One file per rule: a configuration, `----`, and its findings. `UPDATE_GOLDEN=1` rewrites the findings; read the diff
+ * before you commit it.
  */
 
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -15,7 +15,7 @@ const DIRECTORY = join(import.meta.dirname, 'golden');
 const SEPARATOR = '----\n';
 const names = readdirSync(DIRECTORY).filter((name) => name.endsWith('.txt'));
 
-/** Findings, or for a file that begins with `# effective` what the configuration comes to. */
+/** The findings and, for a file that begins with `# effective`, the effective configuration. */
 function said(input: string): string {
   const { loaded, problems, source } = load(input);
   const findings = renderText({ path: 'sallyport.yaml', problems, source });
@@ -30,7 +30,7 @@ test.each(names)('%s', (name) => {
   else expect(actual).toBe(expected);
 });
 
-test('LOG-01: no secret of a file, a variable or the text is in any finding or effective configuration', () => {
+test('LOG-01: no finding or effective configuration shows a secret from a file, a variable or the text', () => {
   for (const name of names) {
     const [input = ''] = readFileSync(join(DIRECTORY, name), 'utf8').split(SEPARATOR);
     const text = said(input);
@@ -39,10 +39,10 @@ test('LOG-01: no secret of a file, a variable or the text is in any finding or e
   }
 });
 
-/** One needs a long text, the others files beside the configuration: `test/cli/contents.test.ts` has it. */
+/** The first needs a long text, the others files beside the configuration: see `test/cli/contents.test.ts`. */
 const NOT_IN_GOLDEN = ['config/too-large', 'tls/expired', 'tls/uncovered-host'];
 
-test('every code of a finding is produced by a golden file', () => {
+test('a golden file produces every finding code', () => {
   const texts = names.map((name) => readFileSync(join(DIRECTORY, name), 'utf8')).join('\n');
   const missing = Object.keys(PROBLEM_CODES).filter(
     (code) => !NOT_IN_GOLDEN.includes(code) && !texts.includes(`[${code}]`),

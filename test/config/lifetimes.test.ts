@@ -1,4 +1,4 @@
-/** `docs/reference/lifetimes.md` and its picture, against what a configuration that says nothing comes to. */
+/** `docs/reference/lifetimes.md` and its picture show the defaults of the configuration. */
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,7 +10,7 @@ const ROOT = join(import.meta.dirname, '../..');
 const PAGE = readFileSync(join(ROOT, 'docs/reference/lifetimes.md'), 'utf8');
 const PICTURE = readFileSync(join(ROOT, 'docs/images/lifetimes.svg'), 'utf8');
 
-/** Every section there is, with nothing in it that has a default. */
+/** Every section, without the keys that have a default. */
 const BARE = `version: 1
 publicOrigin: https://shop.example.com
 listeners: { public: { address: 127.0.0.1:8080, trustedProxies: [127.0.0.1] }, admin: { tokenFile: token } }
@@ -45,7 +45,7 @@ const rows = [...PAGE.matchAll(/^\| ([^|]+) \| \*\*(\S+)\*\* \| (?:fixed|`([^`]+
   ([, name = '', shown = '', key]) => ({ name, shown, key: key ?? null }),
 );
 
-test('the configuration that the rows are compared with is valid', () => {
+test('the configuration that the rows are compared to is valid', () => {
   expect(problems.filter(({ severity }) => severity === 'error')).toEqual([]);
   expect(rows.length).toBeGreaterThan(20);
 });
@@ -69,7 +69,7 @@ describe('the lifetime of', () => {
 
 const escaped = (text: string) => text.replaceAll('<', '&lt;').replaceAll(/[.[\]]/g, '\\$&');
 
-test('the picture needs no script, no font and nothing from elsewhere, and is drawn for light and dark', () => {
+test('the picture has light and dark colours, and no scripts, fonts or external resources', () => {
   expect(PICTURE).not.toMatch(/<script|href=|url\(|@import|\bon\w+=/);
   expect(PICTURE).toContain('@media (prefers-color-scheme:dark)');
   expect(PICTURE).toMatch(/role="img" aria-labelledby="title"/);

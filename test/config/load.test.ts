@@ -7,7 +7,7 @@ import { renderGithub, renderText } from '../../src/config/render.ts';
 import { loadConfig } from '../../src/gateway/configuration/load.ts';
 import { CANARY, fakeEnv, load, MINIMAL } from './support.ts';
 
-/** A configuration that uses most of what there is. */
+/** A configuration that uses most keys. */
 const RICH = `# everything
 version: 1
 publicOrigin: [https://shop.example.com, https://admin.example.com]
@@ -45,7 +45,7 @@ routes:
 
 const codesOf = (text: string): string[] => load(text).problems.map(({ code }) => code);
 
-test('a configuration that uses most of what there is loads without a finding', () => {
+test('a configuration that uses most keys loads without a finding', () => {
   const { loaded, problems } = load(RICH);
   expect(problems).toEqual([]);
   expect(loaded?.config.session.idleTimeout).toBe(1_800_000);
@@ -64,17 +64,17 @@ describe('references', () => {
     ['"$${HOST}"', '${HOST}'],
     ['"$HOST $1"', '$HOST $1'],
     ["'${HOST}'", 'shop.example.com'],
-  ])('%s is %s', (written, expected) => {
+  ])('%s expands to %s', (written, expected) => {
     expect(value(written).loaded?.config.log.auditFile).toBe(expected);
   });
 
-  test('an unquoted one takes the type of its value, a quoted one is text', () => {
+  test('an unquoted reference takes the type of its value; a quoted one is text', () => {
     expect(load(`${MINIMAL}session: { maxPerUser: 7 }\n`).loaded?.config.session.maxPerUser).toBe(7);
     expect(load(`${MINIMAL}session:\n  maxPerUser: \${PORT}\n`).loaded?.config.session.maxPerUser).toBe(8081);
     expect(codesOf(`${MINIMAL}session: { maxPerUser: "\${PORT}" }\n`)).toEqual(['config/invalid-value']);
   });
 
-  test('a value cannot bring structure with it: it is one scalar whatever it contains', () => {
+  test('a value stays one scalar, whatever it contains', () => {
     const env = { EVIL: 'x\nroutes: []\nlog: { level: debug }', LIST: '[a, b]' };
     const text = `${MINIMAL}log:\n  auditFile: \${EVIL}\nlogin:\n  title: \${LIST}\n`;
     const { loaded } = loadConfig(text, { path: 'c.yaml', cwd: '/', env, files: noFiles });
@@ -83,7 +83,7 @@ describe('references', () => {
     expect(loaded?.config.log.level).toBe('info');
   });
 
-  test('what a reference brings is not expanded again', () => {
+  test('a value is not expanded again', () => {
     const { loaded } = loadConfig(`${MINIMAL}login:\n  title: "\${A}"\n`, {
       path: 'c.yaml',
       cwd: '/',
@@ -93,7 +93,7 @@ describe('references', () => {
     expect(loaded?.config.login.title).toBe('${B}');
   });
 
-  test('one newline at the end of a file is not part of its value', () => {
+  test('one newline at the end of a file is not part of the value', () => {
     const files = { ...noFiles, read: () => ({ text: 'two\nlines\n\n' }) };
     const { loaded } = loadConfig(`${MINIMAL}log:\n  auditFile: "\${file:x}"\n`, {
       path: '/etc/c.yaml',
@@ -104,7 +104,7 @@ describe('references', () => {
     expect(loaded?.config.log.auditFile).toBe('two\nlines\n');
   });
 
-  test('without files, a value from one is not judged', () => {
+  test('without access to files, a value from a file is not validated', () => {
     const text = `${MINIMAL}store: { redis: { url: "\${file:/run/secrets/url}" } }\nupstreamToken: { keys: { directory: /nowhere } }\n`;
     const { problems } = loadConfig(text, { path: 'c.yaml', cwd: '/', env: {}, files: noFiles });
     expect(problems).toEqual([]);
@@ -112,7 +112,7 @@ describe('references', () => {
 });
 
 describe('a file of another format', () => {
-  test('gets one finding, about its version, wherever that stands and whatever else it has', () => {
+  test('gets one finding, about its version, whatever else it contains', () => {
     const other = MINIMAL.replace('version: 1\n', '');
     for (const text of [
       `version: 2\n${other}`,
@@ -139,7 +139,7 @@ describe('a file of another format', () => {
   });
 });
 
-test('a secret that is written where the name of its file belongs leads to the key of the file', () => {
+test('a secret in the configuration gets a hint to the key for its file', () => {
   const { problems } = loadConfig(`${MINIMAL}upstreamToken: { algorithm: HS256, secret: hunter2hunter2 }\n`, {
     path: 'c.yaml',
     cwd: '/',
@@ -151,7 +151,7 @@ test('a secret that is written where the name of its file belongs leads to the k
 });
 
 describe('CFG-07', () => {
-  test('aliases that multiply are refused before they are resolved', () => {
+  test('exponential aliases are refused before they are resolved', () => {
     const bomb = ['a0: &a0 [x, x, x, x, x, x, x, x]']
       .concat(
         Array.from(
@@ -168,7 +168,7 @@ describe('CFG-07', () => {
     expect(codesOf(text)).toEqual(['yaml/alias']);
   });
 
-  test('a text over 8 MiB is not read', () => {
+  test('a text over 8 MiB is not parsed', () => {
     expect(codesOf(`# ${'x'.repeat(8 * 1024 * 1024)}\n${MINIMAL}`)).toEqual(['config/too-large']);
   });
 
@@ -176,12 +176,12 @@ describe('CFG-07', () => {
     expect(codesOf(`${MINIMAL}issuers: ${'['.repeat(60)}${']'.repeat(60)}\n`)).toContain('yaml/syntax');
   });
 
-  test('CFG-06: names with characters of regular expressions are literal', () => {
+  test('CFG-06: regular-expression characters in a path are literal', () => {
     const { loaded } = load(MINIMAL.replace('path: /', 'path: "/a.b+c"'));
     expect(loaded?.config.routes[0]?.match.path).toEqual(['/a.b+c']);
   });
 
-  test('10,000 routes load, and a route that none of their requests reaches is found', () => {
+  test('10,000 routes load, and the unreachable one is found', () => {
     const routes = Array.from(
       { length: 10_000 },
       (_, n) => `  - { id: r${n}, match: { path: /s${n % 100}/p${n} }, credential: none, upstream: app }`,
@@ -195,22 +195,22 @@ describe('CFG-07', () => {
   });
 });
 
-test('every finding is on its line, whatever stands before it', () => {
+test('a finding has its line and column, after comments and empty lines too', () => {
   const { problems } = load(`# a comment\n\n\n${MINIMAL}# another\nlgo: {}\r\n`);
   expect(problems).toMatchObject([{ code: 'config/unknown-key', line: 11, column: 1, endColumn: 4 }]);
 });
 
-test('a line end inside what is no YAML counts as well', () => {
+test('line ends inside invalid YAML count too', () => {
   const { problems, source } = load('a: 1\nb: { c: 1 }\0\n  d: { e: 1 }\nf: 1\n');
   expect(problems).toMatchObject([{ code: 'yaml/syntax', line: 2, column: 12 }]);
   expect(source.line(3)).toEqual({ text: '  d: { e: 1 }', start: 18 });
 });
 
-test('a byte order mark and CRLF line ends are no mistake', () => {
+test('a byte order mark and CRLF line ends are accepted', () => {
   expect(load(`\ufeff${MINIMAL.replaceAll('\n', '\r\n')}`).problems).toEqual([]);
 });
 
-test('controls and escape sequences in the text do not reach the terminal', () => {
+test('control characters and escape sequences in the text do not reach the terminal', () => {
   const { problems, source } = load(`${MINIMAL}"lo\u001b[31mg\u0007": 1\nlog: { level: "\u009b2J" }\n`);
   const text = renderText({ path: 'c.yaml', problems, source });
   expect(text).toContain('\ufffd[31m');
@@ -228,7 +228,7 @@ describe('hash', () => {
   const hashOf = (text: string, env: Record<string, string> = fakeEnv) =>
     loadConfig(text, { path: 'c.yaml', cwd: '/etc', env, files: noFiles }).loaded?.hash;
 
-  test('comments, order of keys, spelling of references and written defaults make no difference', () => {
+  test('ignores comments, key order, the spelling of references and explicit defaults', () => {
     const reordered = `# x\n${MINIMAL.replace('version: 1\n', '')}version: 1\nworkers: 1\nlog: { level: info }\n`;
     expect(hashOf(reordered)).toBe(hashOf(MINIMAL));
     expect(hashOf(MINIMAL.replace('shop.example.com', '"${HOST}"').replace('https://"', '"https://'))).toBe(
@@ -236,11 +236,11 @@ describe('hash', () => {
     );
   });
 
-  test('a changed value makes another one', () => {
+  test('changes with a value', () => {
     expect(hashOf(MINIMAL.replace('8080', '8081'))).not.toBe(hashOf(MINIMAL));
   });
 
-  test('secrets take no part in it', () => {
+  test('does not depend on secrets', () => {
     expect(hashOf(RICH, { ...fakeEnv, REDIS_URL: 'redis://user:other@redis:6379/0', API_KEY: 'other' })).toBe(
       hashOf(RICH),
     );
@@ -248,7 +248,7 @@ describe('hash', () => {
   });
 });
 
-test('the effective configuration loads again, and comes to the same', () => {
+test('the effective configuration loads again with the same result', () => {
   const text = MINIMAL.replace('127.0.0.1:8080', '"127.0.0.1:${PORT}"');
   const first = load(text).loaded;
   const second = load(stringify(first?.effective)).loaded;
@@ -256,7 +256,7 @@ test('the effective configuration loads again, and comes to the same', () => {
   expect(second?.hash).toBe(first?.hash);
 });
 
-describe('whatever becomes of a configuration', () => {
+describe('a mutated configuration loads, or has findings inside the text', () => {
   const lines = RICH.split('\n');
   const isInside = ({ line, column, endColumn }: Problem, text: string) => {
     const textLines = text.split('\n');
@@ -303,7 +303,7 @@ describe('whatever becomes of a configuration', () => {
     ),
   );
 
-  test('a piece of it replaced by anything: it loads, or the findings are inside the text', () => {
+  test('when a piece is replaced by garbage', () => {
     fc.assert(
       fc.property(fc.nat(RICH.length), fc.nat(12), garbage, (start, length, piece) =>
         holds(RICH.slice(0, start) + piece + RICH.slice(start + length)),
@@ -312,7 +312,7 @@ describe('whatever becomes of a configuration', () => {
     );
   });
 
-  test('lines of it removed, doubled, swapped or indented: it loads, or the findings are inside the text', () => {
+  test('when lines are removed, doubled, swapped or indented', () => {
     const line = fc.nat(lines.length - 1);
     fc.assert(
       fc.property(line, line, fc.constantFrom('remove', 'double', 'swap', 'indent'), (a, b, change) => {
@@ -327,7 +327,7 @@ describe('whatever becomes of a configuration', () => {
     );
   });
 
-  test('a value of it replaced by another kind of value: it loads, or the findings are inside the text', () => {
+  test('when a value is replaced by another kind of value', () => {
     const values = [...RICH.matchAll(/(?<=: )[^\s{}[\],]+/g)];
     fc.assert(
       fc.property(
@@ -341,7 +341,7 @@ describe('whatever becomes of a configuration', () => {
 });
 
 test.each(['app:8080', '10.0.0.7:80', 'app.shop.svc'])(
-  'A7: an endpoint without a scheme says what to begin it with: %s',
+  'A7: the finding for an endpoint without a scheme names the schemes: %s',
   (endpoint) => {
     const { problems } = load(MINIMAL.replace(/endpoints: \[[^\]]*\]/, `endpoints: ["${endpoint}"]`));
     expect(problems.map(({ message }) => message)).toEqual([

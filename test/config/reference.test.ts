@@ -8,7 +8,7 @@ import { configSchema } from '../../src/gateway/configuration/schema.ts';
 const files = await generatedFiles();
 const page = (name: string) => files[`docs/reference/${name}.md`] ?? '';
 
-test('the same sources give the same bytes', async () => {
+test('generating twice gives the same bytes', async () => {
   expect(await generatedFiles()).toEqual(files);
 });
 
@@ -26,7 +26,7 @@ test('every key of the configuration has a description', () => {
     }
   };
   visit(configSchema({ baseDir: '/', fileProblem: () => null }), '');
-  // Forms of `roles` and `scopes`, explained with them.
+  // The descriptions of `roles` and `scopes` explain these forms of them.
   expect(missing.filter((path) => !/\.(?:any|all)$/.test(path))).toEqual([]);
 });
 
@@ -41,14 +41,14 @@ test('every link inside the configuration page leads to a section', () => {
   expect(links.filter((anchor) => !anchors.has(anchor ?? ''))).toEqual([]);
 });
 
-describe('nothing is left out', () => {
-  test('reasons', () => {
+describe('the reference pages', () => {
+  test('list every reason', () => {
     for (const reason of Object.keys(REASONS)) expect(page('reasons')).toContain(`\`${reason}\``);
   });
-  test('commands', () => {
+  test('list every command', () => {
     for (const { name } of COMMANDS) expect(page('cli')).toContain(`## ${name}\n`);
   });
-  test('metrics have labels and a meaning', () => {
+  test('describe every metric and its labels', () => {
     const rows = page('metrics')
       .split('\n')
       .filter((line) => line.startsWith('| `sallyport_'));
@@ -57,7 +57,7 @@ describe('nothing is left out', () => {
   });
 });
 
-test('keys that need a restart say so', () => {
+test('the configuration page marks keys that need a restart', () => {
   expect(page('configuration')).toMatch(/\| `keyPrefix` \|.*\*Restart\.\* \|/);
   expect(page('configuration')).not.toMatch(/\| `idleTimeout` \|.*\*Restart\.\* \|/);
 });

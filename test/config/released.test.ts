@@ -1,8 +1,9 @@
 /**
- * What a version has released, the next minor version understands (docs/versioning.md): `released/` has every key and every named value of
- * the configuration, one file for each minor version. A key that goes needs a row in `src/gateway/configuration/renames.ts`, which keeps it in the schema.
+ * Each minor version understands the configuration of the previous one (docs/versioning.md). `released/` lists every key and every
+ * named value, in one file for each minor version. A key that is removed needs a row in `src/gateway/configuration/renames.ts`,
+ * which keeps it in the schema.
  *
- * `UPDATE_RELEASED=1` writes the file of the version in `package.json`: once, as a part of its release (RELEASE.md).
+ * `UPDATE_RELEASED=1` writes the file of the version in `package.json`: once, as part of its release (RELEASE.md).
  */
 
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -26,7 +27,7 @@ interface Schema {
   readonly definitions?: Readonly<Record<string, Schema>>;
 }
 
-/** `routes[].id`, `upstreams.<name>.endpoints` and, where a value has a name, `upstreams.<name>.balance: roundRobin`. */
+/** Such as `routes[].id`, `upstreams.<name>.endpoints` and, for a named value, `upstreams.<name>.balance: roundRobin`. */
 function keysOf(root: Schema): string[] {
   const found = new Set<string>();
   const visit = (schema: Schema, path: string, within: readonly string[]): void => {
@@ -64,30 +65,30 @@ const readRelease = (minor: string) =>
     .trim()
     .split('\n');
 
-test.each(released.slice(-2))('every key and value of the configuration of %s is understood', (minor) => {
+test.each(released.slice(-2))('every configuration key and value of version %s is understood', (minor) => {
   const before = readRelease(minor);
   expect(before.length).toBeGreaterThan(500);
   expect(before.filter((key) => !present.includes(key))).toEqual([]);
 });
 
-test('every minor version that the changelog names has its file', () => {
+test('every minor version in the changelog has a file', () => {
   const changelog = readFileSync(join(import.meta.dirname, '../../CHANGELOG.md'), 'utf8');
   const named = [...changelog.matchAll(/^## \[(\d+\.\d+)\./gm)].map(([, minor = '']) => minor);
   expect(released).toEqual(expect.arrayContaining(named.slice(0, 2)));
 });
 
-describe('a configuration that loses something', () => {
+describe('the list of keys', () => {
   const without = (key: string) => {
     const { [key]: _lost, ...properties } = SCHEMA.properties ?? {};
     return keysOf({ ...SCHEMA, properties });
   };
 
-  test('has fewer keys', () => {
+  test('lacks the keys of a removed section', () => {
     expect(without('traces')).not.toContain('traces.sampleRatio');
     expect(present).toEqual(expect.arrayContaining(['traces.sampleRatio', 'upstreams.<name>.balance: roundRobin']));
   });
 
-  test('keeps a former name while it has a row', () => {
+  test('contains a former name while it has a row', () => {
     expect(present).toEqual(
       expect.arrayContaining(['routes[].bodyLimit', 'routes[].maxBodyBytes', 'upstreams.<name>.balance: round-robin']),
     );

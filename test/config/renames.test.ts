@@ -12,7 +12,7 @@ import { isAtLeast } from '../../src/lib/text/version-order.ts';
 import { VERSION } from '../../src/version.ts';
 import { load } from './support.ts';
 
-/** A configuration with every name that has a former one, under the present one. */
+/** A configuration with every renamed key and value, under its present name. */
 const PRESENT = `version: 1 # of the format
 publicOrigin: https://shop.example.com
 
@@ -58,7 +58,7 @@ outbound:
       maxBodyBytes: 1KiB
 `;
 
-/** Every former name of a document, written in: the opposite of the table. */
+/** Puts former names into a document: the opposite of the table. */
 function withFormerNames(text: string, isChosen: () => boolean): string {
   const document = parseDocument(text);
   const each = (pattern: ReturnType<typeof patternOf>, path: (string | number)[] = []): (string | number)[][] => {
@@ -106,7 +106,7 @@ describe('the table', () => {
     expect(shapesOf(from).some((keys) => keys.includes(last(from)))).toBe(false);
   });
 
-  test('what a former key is below, up to the last list or map, its present key is below too', () => {
+  test('no key moves out of its list or map entry', () => {
     for (const { from, to } of RENAMES.keys) {
       const head = patternOf(from).slice(0, patternOf(from).lastIndexOf(EACH) + 1);
       expect(patternOf(to).slice(0, head.length)).toEqual(head);
@@ -114,7 +114,7 @@ describe('the table', () => {
     }
   });
 
-  test('former values are no values any more, and present ones are', () => {
+  test('the schema refuses former values and accepts present ones', () => {
     const bare = (written: unknown) =>
       bareSchema()
         .safeParse(written)
@@ -131,7 +131,7 @@ describe('the table', () => {
     }
   });
 
-  test('no row is from the future, and the oldest are first', () => {
+  test('rows are sorted by version, and none is from the future', () => {
     const versions = [...RENAMES.keys, ...RENAMES.values].map(({ since }) => since);
     expect(versions.filter((since) => !isAtLeast(VERSION, since))).toEqual([]);
     for (const rows of [RENAMES.keys, RENAMES.values]) {
@@ -144,12 +144,12 @@ describe('the table', () => {
 describe('loading', () => {
   const everyFormer = withFormerNames(PRESENT, () => true);
 
-  test('the present names give no finding about names', () => {
+  test('present names give no finding about names', () => {
     expect(load(PRESENT).problems.filter(isFormer)).toEqual([]);
     expect(load(PRESENT).loaded).not.toBeNull();
   });
 
-  test('every former name is understood, each with a warning at its place that names the present one', () => {
+  test('every former name is understood, with a warning at its place', () => {
     const { loaded, problems, source } = load(everyFormer);
     expect(loaded?.effective).toEqual(load(PRESENT).loaded?.effective);
     expect(loaded?.hash).toBe(load(PRESENT).loaded?.hash);
@@ -163,7 +163,7 @@ describe('loading', () => {
     }
   });
 
-  test('a mistake in the value of a former key is shown where it is', () => {
+  test('a mistake in the value of a former key is reported at its place', () => {
     const { loaded, problems } = load(everyFormer.replace('maxDelay: 1m', 'maxDelay: soon'));
     expect(loaded).toBeNull();
     const [error] = problems.filter(({ severity }) => severity === 'error');
@@ -171,7 +171,7 @@ describe('loading', () => {
     expect(error).toMatchObject({ path: 'tokenEndpoint.throttle.maxDelay', line, column: 15 });
   });
 
-  test('a former name beside the present one is an error, and the only one', () => {
+  test('a former name beside the present one is the only error', () => {
     const both = PRESENT.replace('    maxBodyBytes: 1MiB', '    bodyLimit: 2MiB\n    maxBodyBytes: 1MiB');
     const errors = load(both).problems.filter(({ severity }) => severity === 'error');
     expect(errors).toHaveLength(1);
@@ -182,7 +182,7 @@ describe('loading', () => {
     });
   });
 
-  test('a moved key beside the present one is an error, too', () => {
+  test('a moved key beside the present one is an error', () => {
     const both = PRESENT.replace('requestsPerSecond: 10', 'requestsPerSecond: 10\n    window: 1h');
     const errors = load(both).problems.filter(({ severity }) => severity === 'error');
     expect(errors.map(({ code, path }) => [code, path])).toEqual([
@@ -190,7 +190,7 @@ describe('loading', () => {
     ]);
   });
 
-  test('a former value from a reference is understood, and the warning says that the reference has to change', () => {
+  test('a former value from a reference is understood, with a warning to change it there', () => {
     const { loaded, problems } = load(PRESENT.replace("'roundRobin'", '${NO_SUCH:-round-robin}'));
     expect(loaded?.config.upstreams['app']?.balance).toBe('roundRobin');
     expect(problems.filter(isFormer)).toMatchObject([
@@ -203,7 +203,7 @@ describe('loading', () => {
     expect(loaded?.warnings.filter(isFormer)).toEqual([]);
   });
 
-  test('a former name in a free map, and one below a key that does not have it, are left alone', () => {
+  test('former names are left alone in free maps and below other keys', () => {
     const free = load(PRESENT.replace('maxBodyBytes: 1MiB', 'requestHeaders: { set: { bodyLimit: x } }'));
     expect(free.problems.filter(isFormer)).toEqual([]);
     const elsewhere = load(PRESENT.replace('workload: shop', 'workload: shop\n  bodyLimit: 1KiB'));
@@ -213,7 +213,7 @@ describe('loading', () => {
   });
 });
 
-test('the JSON Schema accepts former names, and marks them as deprecated', () => {
+test('the JSON Schema accepts former names and marks them as deprecated', () => {
   const schema = z.fromJSONSchema(jsonSchema() as never);
   const former = parse(withFormerNames(PRESENT, () => true));
   expect(schema.safeParse(former).error?.issues).toBeUndefined();
@@ -223,11 +223,11 @@ test('the JSON Schema accepts former names, and marks them as deprecated', () =>
 describe('rewriting', () => {
   const rewritten = (text: string, renames: Renames = RENAMES) => migrate(text, renames).text ?? '';
 
-  test('a text without former names is the same text, byte for byte', () => {
+  test('leaves a text without former names unchanged, byte for byte', () => {
     expect(rewritten(PRESENT)).toBe(PRESENT);
   });
 
-  test('where nothing moves, only the names change, byte for byte', () => {
+  test('changes only the names where nothing moves, byte for byte', () => {
     const former = PRESENT.replace('maxConnectionMemory', 'maxSessionMemory')
       .replaceAll('maxBodyBytes', 'bodyLimit')
       .replace("'roundRobin'", "'round-robin'")
@@ -237,7 +237,7 @@ describe('rewriting', () => {
     expect(rewritten(windows)).toBe(PRESENT.replaceAll('\n', '\r\n'));
   });
 
-  test('a moved key takes its comments along, and the rest keeps order, comments, quotes and references', () => {
+  test('moves a key with its comments; the rest keeps order, comments, quotes and references', () => {
     const former = `version: 1
 # all about tokens
 tokenEndpoint:
@@ -267,19 +267,19 @@ tokenEndpoint:
 `);
   });
 
-  test('a map that a move empties is gone, unless it has comments', () => {
+  test('removes a map that a move empties, unless it has comments', () => {
     expect(rewritten('tokenEndpoint: { limits: { window: 1h } }\n')).toBe(
       'tokenEndpoint: { throttle: { window: 1h } }\n',
     );
     expect(rewritten('tokenEndpoint:\n  # why\n  limits:\n    window: 1h\n')).toContain('# why\n');
   });
 
-  test('an anchor whose aliases all mean the same is renamed once', () => {
+  test('renames an anchor once if all its aliases mean the same', () => {
     const former = `upstreams:\n  a: &a { endpoints: [http://a:1], balance: round-robin }\n  b: *a\n`;
     expect(rewritten(former)).toBe(former.replace('round-robin', 'roundRobin'));
   });
 
-  test('what an alias shares with a key of another name is written out first', () => {
+  test('expands an alias first if only some of its uses are renamed', () => {
     const former = `tokenEndpoint:\n  limits: &slow { maxDelay: 1m, window: 1h }\nlogin:\n  throttle: *slow\n`;
     expect(parse(rewritten(former))).toEqual({
       tokenEndpoint: { throttle: { maxDelay: '1m', window: '1h' } },
@@ -292,13 +292,13 @@ tokenEndpoint:
     });
   });
 
-  test('a text that is not YAML, and one with both names, are not rewritten', () => {
+  test('rewrites neither invalid YAML nor a text with both names', () => {
     expect(migrate('routes: [', RENAMES)).toMatchObject({ text: null, problems: [{ code: 'yaml/syntax' }] });
     const both = 'routes:\n  - { bodyLimit: 1B, maxBodyBytes: 2B }\n';
     expect(migrate(both, RENAMES)).toMatchObject({ text: null, problems: [{ code: 'config/both-names' }] });
   });
 
-  test('rows are applied in order, so that a name can change twice', () => {
+  test('applies rows in order, so a name can change twice', () => {
     const twice: Renames = {
       keys: [
         { since: '0.1.0', from: 'a.b', to: 'a.c', why: '' },
@@ -309,7 +309,7 @@ tokenEndpoint:
     expect(parse(rewritten('a: { b: 1, x: 2 }\n', twice))).toEqual({ a: { x: 2 }, d: { e: { f: 1 } } });
   });
 
-  test('any mix of former names, rewritten, has none left, means the same, and is rewritten only once', () => {
+  test('rewrites any mix of former names in one pass without changing its meaning', () => {
     const mix = fc.record({
       chosen: fc.array(fc.boolean(), { minLength: 16, maxLength: 16 }),
       style: fc.constantFrom('block', 'flow', 'json', 'windows'),
@@ -339,7 +339,7 @@ tokenEndpoint:
   });
 });
 
-/** A comment above several lines had one line end too many. */
+/** A former counterexample: a comment above several lines got one line end too many. */
 const MOVED_BETWEEN_WINDOWS_LINES = { chosen: [false, false, true], style: 'windows', comments: [946_766_966] };
 
 /** The same configuration in another style of YAML. */

@@ -18,15 +18,15 @@ test.each([
     `${MINIMAL}  - { id: b, match: { path: /b }, credential: none, upstream: app }\n`,
     [],
   ],
-  ['a changed timeout of sessions needs none', `${MINIMAL}session: { idleTimeout: 10m }\n`, []],
-  ['another address needs one', MINIMAL.replace('8080', '8081'), ['listeners.public.address']],
+  ['a changed session timeout needs no restart', `${MINIMAL}session: { idleTimeout: 10m }\n`, []],
+  ['a changed address needs a restart', MINIMAL.replace('8080', '8081'), ['listeners.public.address']],
   [
-    'a redirect listener that is new is named as a whole',
+    'a new redirect listener is named as a whole',
     MINIMAL.replace('8080 }', '8080 }, redirect: { address: 127.0.0.1:80 }'),
     ['listeners.redirect'],
   ],
   [
-    'several are named in the order of the reference',
+    'several keys are named in the order of the reference',
     `${MINIMAL.replace('8080', '8080, limits: { maxConnections: 5 }, timeouts: { headers: 5s }')}workers: 2\nstore: { redis: { url: redis://redis } }\nupstreamToken: { keys: { directory: /keys } }\n`,
     [
       'workers',
@@ -40,7 +40,7 @@ test.each([
   expect(changes(minimal, loadedFrom(after))).toEqual(expected);
 });
 
-test('a section that disappears is named like one that appears', () => {
+test('a removed section is named like a new one', () => {
   const redis = loadedFrom(
     `${MINIMAL}store: { redis: { url: redis://redis } }\nupstreamToken: { keys: { directory: /keys } }\n`,
   );

@@ -1,14 +1,14 @@
-/** A configuration's surroundings that do not depend on the machine: what exists, and what the environment says. */
+/** Files and environment variables for a configuration, independent of the machine. */
 
 import type { ConfigFiles } from '../../src/config/files/files.ts';
 import { load as loadComposition } from '../../src/config/load.ts';
 import { COMPOSITION, type LoadResult } from '../../src/gateway/configuration/load.ts';
 import { configSchema } from '../../src/gateway/configuration/schema.ts';
 
-/** Never to be seen in any output. */
+/** Must never appear in any output. */
 export const CANARY = 'canary-5ecret';
 
-/** Files whose path has "missing" in it do not exist, those with "open" can be read by everybody. */
+/** Files with "missing" in their path do not exist; those with "open" are world-readable. */
 const fakeFiles: ConfigFiles = {
   problem: (path, kind) => (path.includes('missing') ? `names a ${kind} that does not exist` : null),
   isWorldReadable: (path) => path.includes('open'),
@@ -28,7 +28,7 @@ export const fakeEnv = {
 };
 
 const OPTIONS = { path: 'sallyport.yaml', cwd: '/etc/sallyport', env: fakeEnv };
-/** Made once: making it takes longer than loading a configuration. */
+/** Built once: building it takes longer than loading a configuration. */
 const fakeSchema = configSchema({ baseDir: OPTIONS.cwd, fileProblem: fakeFiles.problem });
 
 /** Loads a text as `sallyport.yaml` in `/etc/sallyport`. */

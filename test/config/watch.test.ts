@@ -20,7 +20,7 @@ beforeEach(() => {
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
 });
 
-/** A watch whose reports can be awaited one after the other. */
+/** A watch whose reports can be awaited one by one. */
 async function watching(
   paths: readonly string[],
   timing: { settleMs?: number; pollMs?: number; goneMs?: number } = {},
@@ -47,7 +47,7 @@ async function watching(
   };
 }
 
-/** Reports that nobody has taken yet. */
+/** Reports that no test has read yet. */
 class Reports<T> {
   readonly waiting: T[] = [];
   #wake: (() => void) | null = null;
@@ -73,7 +73,7 @@ function swapConfigMap(generation: number, text: string): void {
   if (generation > 1) rmSync(join(directory, `..${generation - 1}`), { recursive: true });
 }
 
-test('two swaps of a ConfigMap are both noticed', async () => {
+test('both of two ConfigMap swaps are noticed', async () => {
   swapConfigMap(1, 'a');
   symlinkSync('..data/sallyport.yaml', join(directory, 'sallyport.yaml'));
   const path = join(directory, 'sallyport.yaml');
@@ -92,7 +92,7 @@ test('a plain rewrite is noticed', async () => {
   expect(await next()).toEqual([path]);
 });
 
-test('a file that is renamed over it is noticed, twice', async () => {
+test('renaming another file over the watched one is noticed, twice', async () => {
   const path = join(directory, 'a.yaml');
   writeFileSync(path, 'a');
   const { next } = await watching([path]);
@@ -103,7 +103,7 @@ test('a file that is renamed over it is noticed, twice', async () => {
   }
 });
 
-test('a file that is deleted and made again is reported once it is there, and not while it is gone', async () => {
+test('a deleted file is reported when it is recreated, not while it is missing', async () => {
   const path = join(directory, 'a.yaml');
   writeFileSync(path, 'a');
   const { next, changes } = await watching([path]);
@@ -131,7 +131,7 @@ test.each([
   expect(changes).toEqual([]);
 });
 
-test('R4: a file that was never there, and a directory, are reported when they come', async () => {
+test('R4: a file and a directory that did not exist are reported when they appear', async () => {
   const [file, folder] = [join(directory, 'a.yaml'), join(directory, 'keys')] as [string, string];
   const { next } = await watching([file, folder], { pollMs: 20 });
   writeFileSync(file, 'a');
@@ -142,7 +142,7 @@ test('R4: a file that was never there, and a directory, are reported when they c
   expect(await next()).toEqual([folder]);
 });
 
-test('a file that changed between its reading and the watch is reported, one that did not is not', async () => {
+test('of the files read before the watch started, only a changed one is reported', async () => {
   const [changes, stays] = [join(directory, 'a.yaml'), join(directory, 'b.yaml')] as [string, string];
   writeFileSync(changes, 'a');
   writeFileSync(stays, 'a');
@@ -155,7 +155,7 @@ test('a file that changed between its reading and the watch is reported, one tha
   expect(reported).toEqual([changes]);
 });
 
-test('writing the same content is no change', async () => {
+test('writing the same content is not a change', async () => {
   const [path, other] = [join(directory, 'a.yaml'), join(directory, 'b.yaml')];
   writeFileSync(path, 'a');
   writeFileSync(other, 'a');
@@ -165,7 +165,7 @@ test('writing the same content is no change', async () => {
   expect(await next()).toEqual([other]);
 });
 
-test('a directory that is removed and made again is found by the poll', async () => {
+test('polling finds a directory that is removed and recreated', async () => {
   const inner = join(directory, 'inner');
   const path = join(inner, 'a.yaml');
   mkdirSync(inner);
@@ -179,7 +179,7 @@ test('a directory that is removed and made again is found by the poll', async ()
   expect(await next()).toEqual([path]);
 });
 
-test('other files can be followed: a change of one that stays is not lost, one that went is not reported', async () => {
+test('following other files keeps changes to those that stay and drops the others', async () => {
   const [stays, goes, comes] = ['a', 'b', 'c'].map((name) => join(directory, `${name}.yaml`)) as [
     string,
     string,
@@ -195,7 +195,7 @@ test('other files can be followed: a change of one that stays is not lost, one t
   expect(await next()).toEqual([comes]);
 });
 
-test('after close nothing is reported', async () => {
+test('nothing is reported after close', async () => {
   const path = join(directory, 'a.yaml');
   writeFileSync(path, 'a');
   const closed = await watching([path]);
@@ -248,7 +248,7 @@ describe('a directory that cannot be watched', () => {
     const { next, nextFault, faults, changes } = await watching([path], { pollMs: 5 });
     breakIt();
     expect(await nextFault()).toBe(`${code} outer/inner`);
-    // Another watch shows that the poll has looked again, more than once.
+    // Another watch shows that the poll has run again, more than once.
     const sentinel = join(directory, 'sentinel');
     const other = await watching([sentinel], { pollMs: 5 });
     for (const text of ['a', 'b']) {
@@ -262,7 +262,7 @@ describe('a directory that cannot be watched', () => {
     expect(await next()).toEqual([path]);
   });
 
-  test('is reported at once when it is missing from the start, and watched when it comes', async () => {
+  test('because it never existed is reported at once, and watched when it appears', async () => {
     rmSync(outer(), { recursive: true });
     const { next, nextFault } = await watching([path], { pollMs: 5 });
     expect(await nextFault()).toBe('ENOENT outer/inner');
@@ -272,7 +272,7 @@ describe('a directory that cannot be watched', () => {
     expect(await nextFault()).toBe('restored outer/inner');
   });
 
-  test('because its watcher fails is reported, and gets another watcher', async () => {
+  test('because its watcher fails is reported, and gets a new watcher', async () => {
     const watchers: FSWatcher[] = [];
     const original = fs.watch;
     const spy = vi.spyOn(fs, 'watch').mockImplementation(((...given: Parameters<typeof original>) => {

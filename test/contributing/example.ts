@@ -1,6 +1,6 @@
 /**
- * Worked examples of docs/contributing/recipes.md, and the copy of the sources that they are applied to, compiled in and
- * run in.
+ * Worked examples of docs/contributing/recipes.md, and the copy of the sources in which they are applied, compiled and
+ * run.
  */
 
 import { execFileSync } from 'node:child_process';
@@ -17,7 +17,7 @@ interface Edit {
   readonly insert: string;
 }
 
-/** A feature: the files of its own, and every edit outside of them, by file. */
+/** A feature: its new files, and its edits of existing files. */
 export interface Example {
   readonly newFiles: Readonly<Record<string, string>>;
   readonly edits: Readonly<Record<string, readonly Edit[]>>;
@@ -41,7 +41,7 @@ export class TrialTree implements Disposable {
     return join(this.directory, relative);
   }
 
-  /** Adds a feature. Throws when an anchor is gone: then the example, and perhaps the recipe, has to be updated. */
+  /** Adds a feature. Throws if an anchor is missing: then the example, and perhaps the recipe, needs an update. */
   apply({ newFiles, edits }: Example): void {
     for (const [file, text] of Object.entries(newFiles)) {
       mkdirSync(dirname(this.path(file)), { recursive: true });
@@ -59,12 +59,12 @@ export class TrialTree implements Disposable {
     }
   }
 
-  /** Runs Node in the copy, and says what it printed. */
+  /** Runs Node in the copy and returns its output. */
   node(...args: string[]): string {
     return execFileSync(process.execPath, args, { cwd: this.directory, encoding: 'utf8' });
   }
 
-  /** What the compiler says; empty when it accepts everything. */
+  /** The output of the compiler; empty if it accepts everything. */
   compile(): string {
     try {
       const options = [...ONE_CHECKER, '--skipLibCheck', '--noEmit', '-p', this.directory];
@@ -74,7 +74,7 @@ export class TrialTree implements Disposable {
     }
   }
 
-  /** Runs a command of the program, and says what it printed, whether it succeeded or not. */
+  /** Runs a command of the program and returns its output, whether or not it succeeds. */
   sallyport(...args: string[]): string {
     try {
       return this.node(this.main, ...args);

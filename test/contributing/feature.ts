@@ -1,6 +1,6 @@
 /**
  * The worked example of docs/contributing/recipes.md: a feature of four small files, `greeting`, and the edits that connect
- * it to the gateway. The test beside this applies both to a copy of the sources, compiles and runs it.
+ * it to the gateway. `recipes.test.ts` applies both to a copy of the sources, compiles it and runs it.
  */
 
 import type { Example } from './example.ts';

@@ -17,12 +17,12 @@ export const greetingListener = () =>
     text: z.string().min(1).prefault('Welcome').meta({ description: 'What it says.' }),
   });
 `,
-    'src/listener/greeting/pipeline.ts': `/** greeting: the pipeline of a listener that says the same to everybody. Refuses what \`sanitize\` refuses. */
+    'src/listener/greeting/pipeline.ts': `/** greeting: the pipeline of a listener that gives everyone the same answer. Refuses what \`sanitize\` refuses. */
 
 import type { Exchange } from '../../exchange.ts';
 import type { Pipeline } from '../../pipeline.ts';
 
-/** Makes it from the public one. Everything on it counts as an own endpoint. */
+/** Makes it from the public pipeline. Its requests count as requests for the gateway's own endpoints. */
 export function greetingPipeline(front: Pipeline, text: string): Pipeline {
   const body = JSON.stringify({ text });
   const answer = (exchange: Exchange) => {
@@ -41,7 +41,7 @@ export function greetingPipeline(front: Pipeline, text: string): Pipeline {
       },
       {
         after: "public: publicListener(context).meta({ description: 'Where clients connect.' }),\n",
-        insert: "    greeting: greetingListener().optional().meta({ description: 'Where everybody is greeted.' }),\n",
+        insert: "    greeting: greetingListener().optional().meta({ description: 'Where everyone is greeted.' }),\n",
       },
     ],
     'src/gateway/listeners.ts': [

@@ -1,4 +1,4 @@
-/** The worked example of a way to log in: anybody may, as a guest with the role that the configuration gives. */
+/** The worked example of a way to log in: anyone may log in as a guest, with the role from the configuration. */
 
 import type { Example } from './example.ts';
 
@@ -6,7 +6,7 @@ import type { Example } from './example.ts';
 export const GUEST_LOGIN: Example = {
   newFiles: {
     'src/endpoints/login/guest/guest-login.ts': `/**
- * guest: logging in without an account. Whoever asks gets a session under a subject of its own, with one role.
+ * guest: logging in without an account. Each guest gets a session with a new subject and one role.
  */
 
 import { Denial } from '../../../errors.ts';
@@ -27,7 +27,7 @@ export const guestPanel =
 <button class="quiet full">Continue as a guest</button>
 </form>\`;
 
-/** Takes what the button sends. */
+/** Handles the form of the button. */
 export class GuestEndpoint {
   readonly #parts: EndpointParts;
   readonly #role: string;
@@ -38,7 +38,7 @@ export class GuestEndpoint {
     this.#role = role;
   }
 
-  /** Opens a session, and goes where the login page would have gone. */
+  /** Opens a session and redirects as the login page would have done. */
   async logIn(exchange: Exchange, request: ScreenedRequest): Promise<Denial | null> {
     const { originProblem, bodyTimeoutMs, opener, responder, returnTargets } = this.#parts;
     const foreign = originProblem(request, 'page');
@@ -72,7 +72,7 @@ export class GuestEndpoint {
         insert: `    guest: z
       .strictObject({ role: z.string().min(1).prefault('guest').meta({ description: 'Role of every guest.' }) })
       .optional()
-      .meta({ description: 'Anybody may log in as a guest.' }),
+      .meta({ description: 'Anyone may log in as a guest.' }),
 `,
       },
       { after: 'const LOGIN_WAYS = [', insert: "'guest', " },

@@ -1,6 +1,6 @@
 /**
- * The recipes of docs/contributing/recipes.md, followed: features are added to a copy of the sources by the edits that the
- * page lists, and by no others. The copy is compiled and run.
+ * Follows the recipes of docs/contributing/recipes.md: adds features to a copy of the sources with exactly the edits that
+ * the page lists, then compiles and runs the copy.
  */
 
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -22,7 +22,7 @@ const ROOT = join(import.meta.dirname, '../..');
 const read = (path: string) => readFileSync(join(ROOT, path), 'utf8');
 const PAGE = read('docs/contributing/recipes.md');
 
-/** By the file with the example, which the page names. */
+/** The examples by the name of their file, which the page names. */
 const EXAMPLES: Readonly<Record<string, Example>> = {
   feature: GREETING,
   'login-way': GUEST_LOGIN,
@@ -38,7 +38,7 @@ beforeAll(() => {
 });
 afterAll(() => tree[Symbol.dispose]());
 
-/** Writes the minimal configuration with these lines in front, in place of sections of the same name, and validates it. */
+/** Validates the minimal configuration with these lines in place of its sections of the same name. */
 function validate(lines: string): string {
   const file = tree.path('sallyport.yaml');
   const names = [...lines.matchAll(/^(\w+):/gm)].map(([, name = '']) => name);
@@ -54,7 +54,7 @@ test('the examples compile together', () => {
 }, 180_000);
 
 describe('a section with a key, a finding, a metric and a command', () => {
-  test('the key is accepted, checked, and suggested when misspelt', () => {
+  test('the key is accepted, validated, and suggested when misspelt', () => {
     expect(validate('greeting: { text: Hello }')).toContain('no problems');
     expect(validate('greeting: { text: "" }')).toContain('greeting.text must not be empty');
     expect(validate('greeting: { txet: Hello }')).toContain('did you mean "text"?');
@@ -67,7 +67,7 @@ describe('a section with a key, a finding, a metric and a command', () => {
     expect(validate('greeting: { text: HELLO }\nacceptWarnings: [greeting/shouting]')).toContain('no problems');
   });
 
-  test('the metric exists from the start, with every value of its labels', () => {
+  test('the metric exists from the start, with every label value', () => {
     const script = `
       const { MetricRegistry } = await import('${pathToFileURL(tree.path('src/telemetry/registry.ts'))}');
       const { gatewaySeries } = await import('${pathToFileURL(tree.path('src/gateway/series.ts'))}');
@@ -108,7 +108,7 @@ describe('a way to log in, a listener, a store and a limit per route', () => {
       `${requestHead('POST', '/auth/login/guest', [HOST, 'Content-Type: application/x-www-form-urlencoded', 'Content-Length: 17', ...lines])}return_to=%2Fcart`,
     );
 
-  test('the login page offers the way, and it opens a session that is audited and counted under its name', async () => {
+  test('the login page offers the guest login, whose session is audited and counted under its name', async () => {
     const page = await rawRequest(gateway.port, requestHead('GET', '/auth/login', [HOST]));
     expect(page.body.toString()).toContain('Continue as a guest');
     const answer = await logIn(`Origin: ${PUBLIC_ORIGIN}`);
@@ -122,22 +122,22 @@ describe('a way to log in, a listener, a store and a limit per route', () => {
     );
     const metrics = await rawRequest(gateway.adminPort, requestHead('GET', '/metrics', ['Host: 127.0.0.1']));
     expect(metrics.body.toString()).toContain('sallyport_sessions_opened_total{method="guest"} 1\n');
-    // One session is all that the store of the example takes.
+    // The store of the example accepts only one session.
     expect((await logIn(`Origin: ${PUBLIC_ORIGIN}`)).status).toBe(503);
   });
 
-  test('CSRF-02: a page of another origin cannot use the way', async () => {
+  test('CSRF-02: a page of another origin cannot log in a guest', async () => {
     expect((await logIn('Origin: https://evil.test')).status).toBe(403);
   });
 
-  test('the way counts as one, so that routes with a session are not without one', () => {
+  test('the guest login counts as a way to log in for the findings about missing ones', () => {
     expect(validate('login: {}')).toContain('[login/no-way-in]');
     expect(validate('login: { guest: {} }')).toContain('no problems');
     expect(validate('login: {}\nrefresh: {}')).toContain('[refresh/no-login]');
     expect(validate('login: { guest: {} }\nrefresh: {}')).not.toContain('[refresh/no-login]');
   });
 
-  test('the listener answers on the address that the log names; two on one address are a mistake', async () => {
+  test('the listener answers on the logged address, which no other listener may have', async () => {
     const { greeting } = gateway.records.find((record) => 'greeting' in record) ?? {};
     const { port } = new URL(String(greeting));
     const answer = await rawRequest(Number(port), requestHead('GET', '/anything', [HOST]));
@@ -146,20 +146,20 @@ describe('a way to log in, a listener, a store and a limit per route', () => {
     expect(validate(twice)).toContain('listeners.greeting has the address of listeners.public');
   });
 
-  test('the limit holds on its route', async () => {
+  test('the limit applies to its route', async () => {
     const status = async (query: string) =>
       (await rawRequest(gateway.port, requestHead('GET', `/x?${query}`, [HOST]))).status;
     expect([await status('1234567'), await status('12345678')]).toEqual([401, 414]);
   });
 
-  test('the store is the one that is used; its finding is reported, and a second store is a mistake', () => {
+  test('the store is used, its finding is reported, and a second store is refused', () => {
     expect(gateway.records).toContainEqual(expect.objectContaining({ store: 'trial' }));
     expect(validate('store: { trial: { maxSessions: 1 } }')).toContain('[store/trial-small]');
     expect(validate('store: { trial: {}, memory: {} }')).toContain('[store/both]');
   });
 });
 
-test('the page names every file that was edited, and the examples', () => {
+test('the page names every edited file and every example', () => {
   const edited = Object.values(EXAMPLES).flatMap(({ edits }) => Object.keys(edits));
   expect(edited.filter((file) => !PAGE.includes(`\`${file}\``))).toEqual([]);
   expect(Object.keys(EXAMPLES).filter((name) => !PAGE.includes(`\`test/contributing/${name}.ts\``))).toEqual([]);
@@ -170,7 +170,7 @@ test.for([
   ['a way to log in', 'login-way'],
   ['a listener kind', 'listener'],
   ['a limit per route', 'route-limit'],
-] as const)('the table of ADR 13 has the number of edited files of %s', ([row, name]) => {
+] as const)('the table of ADR 13 has the number of files edited for %s', ([row, name]) => {
   const count = Object.keys(EXAMPLES[name]?.edits ?? {}).length;
   expect(read('docs/adr/0013-one-folder-per-feature.md')).toMatch(`| ${row} | `);
   const cells = read('docs/adr/0013-one-folder-per-feature.md')

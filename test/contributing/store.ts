@@ -1,4 +1,4 @@
-/** The worked example of a store. It is the embedded one under another name: what is shown is how a store is connected. */
+/** The worked example of a store. It is the embedded store under another name, to show how a store is connected. */
 
 import type { Example } from './example.ts';
 

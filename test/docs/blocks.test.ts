@@ -1,6 +1,6 @@
 /**
- * Every block of code in every document is run or checked: by a test of its own where its fence says `recipe=` or where a test
- * reads the page, and by the kind of its language here. One that nothing can check says why in its fence, and is counted.
+ * Every code block in every document is run or checked: by a test of its own if its fence says `recipe=` or a test reads the
+ * page, and otherwise here, by its language. A block that cannot be checked says why in its fence, and is listed here.
  */
 
 import { spawnSync } from 'node:child_process';
@@ -25,16 +25,16 @@ const of = (...languages: string[]) =>
   );
 const titled = (blocks: readonly Block[]) => blocks.map((block) => [`${block.path}:${block.line}`, block] as const);
 
-/** Blocks in these languages are checked here, each by its kind. */
+/** Blocks in these languages are checked here. */
 const CHECKED = ['yaml', 'sh', 'console', 'json', 'js', 'jsx', 'svelte', 'html', 'http', 'toml', 'promql'];
-/** What a program prints, drawings and help pages: nothing that a reader runs. */
+/** Output, drawings and help pages, which no reader runs. */
 const SHOWN = ['', 'text'];
-/** Configurations of other programs that a test of the page gives to that program. */
+/** Configurations of other programs that another test loads into that program. */
 const ELSEWHERE: Readonly<Record<string, string>> = {
   'docs/how-to/move-from-oauth2-proxy.md nginx': 'test/cli/import/side-by-side.test.ts',
 };
 
-test('every block has a language that is checked, a recipe, or a reason', () => {
+test('every block has a checked language, a recipe or a reason', () => {
   const loose = BLOCKS.filter(
     ({ path, language, recipe, unchecked }) =>
       ![...CHECKED, ...SHOWN].includes(language) &&
@@ -46,7 +46,7 @@ test('every block has a language that is checked, a recipe, or a reason', () => 
   expect(BLOCKS.length).toBeGreaterThan(150);
 });
 
-test('a recipe is run by a test that names it', () => {
+test('a test names every recipe', () => {
   const tests = globSync('test/**/*.{ts,go,py}', { cwd: ROOT, exclude: ['test/docs/**'] })
     .map((file) => readFileSync(join(ROOT, file), 'utf8'))
     .filter((text) => text.includes('recipe'));
@@ -55,7 +55,7 @@ test('a recipe is run by a test that names it', () => {
   expect(lost.map(({ path, recipe }) => `${path} ${recipe}`)).toEqual([]);
 });
 
-test('what nothing checks is this much, each with its reason', () => {
+test('these blocks are unchecked, each for a reason', () => {
   const unchecked = BLOCKS.filter(({ unchecked }) => unchecked !== null);
   expect(unchecked.map(({ path, unchecked }) => `${path}: ${unchecked}`)).toMatchInlineSnapshot(`
     [
@@ -70,7 +70,7 @@ test('what nothing checks is this much, each with its reason', () => {
 });
 
 describe('YAML', () => {
-  test.each(titled(of('yaml')))('%s is a configuration, an object of Kubernetes, or a part of one', (_title, block) => {
+  test.each(titled(of('yaml')))('%s is a configuration, a Kubernetes object, or part of one', (_title, block) => {
     const documents = parseAllDocuments(block.text);
     expect(documents.flatMap(({ errors }) => errors.map(({ message }) => message))).toEqual([]);
     // test/config/examples.test.ts loads whole configurations.
@@ -79,12 +79,12 @@ describe('YAML', () => {
   });
 
   test.each([
-    ['a key that the configuration does not have', { routess: [] }, null],
-    ['a value that a key does not take', { upstreams: { a: { endpoints: ['ftp://a'] } } }, null],
+    ['an unknown configuration key', { routess: [] }, null],
+    ['an invalid value', { upstreams: { a: { endpoints: ['ftp://a'] } } }, null],
     ['an unknown key of a route', { allow: { rolles: ['a'] } }, 'routes[]'],
-    ['a field that a Pod does not have', { volumess: [] }, 'pod'],
-    ['a value that the chart does not have', { rediss: {} }, 'values'],
-    ['a component that is not there', { components: ['../../components/none'] }, 'kustomization'],
+    ['an unknown field of a Pod', { volumess: [] }, 'pod'],
+    ['an unknown value of the chart', { rediss: {} }, 'values'],
+    ['a missing component', { components: ['../../components/none'] }, 'kustomization'],
   ])('%s is found', (_title, value, inside) => {
     expect(yamlProblems(value, inside)).toHaveLength(1);
   });
@@ -93,33 +93,33 @@ describe('YAML', () => {
 describe('shell', () => {
   const blocks = of('sh');
 
-  test('every block is a script that a shell can read', () => {
+  test('every block has valid syntax', () => {
     const script = blocks.map(({ text }, index) => `block_${index}() {\n${text}}\n`).join('');
     const { status, stderr } = spawnSync('sh', ['-n'], { input: script, encoding: 'utf8' });
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
   });
 
-  test.each(titled(blocks))('%s has commands that exist, with options that they have', (_title, { path, text }) => {
+  test.each(titled(blocks))('%s has existing commands with existing options', (_title, { path, text }) => {
     expect(shellCommands(text).flatMap((command) => commandProblems(path, command))).toEqual([]);
   });
 
   test.each([
-    ['an option that does not exist', 'sallyport validate --strickt'],
-    ['a command that does not exist', 'sallyport vallidate'],
-    ['an option that does not exist, in a container', 'docker run --rm sallyport validate --strickt'],
-    ['a command that does not exist, in a Pod', 'kubectl exec deploy/sallyport -- sallyport vallidate'],
-    ['a script of npm that does not exist', 'npm run biuld'],
-    ['a command of the image that does not exist', 'docker run --rm ghcr.io/sallyport/sallyport:0.1.0 vallidate'],
+    ['an unknown option', 'sallyport validate --strickt'],
+    ['an unknown command', 'sallyport vallidate'],
+    ['an unknown option in a container', 'docker run --rm sallyport validate --strickt'],
+    ['an unknown command in a Pod', 'kubectl exec deploy/sallyport -- sallyport vallidate'],
+    ['an unknown npm script', 'npm run biuld'],
+    ['an unknown command of the image', 'docker run --rm ghcr.io/sallyport/sallyport:0.1.0 vallidate'],
     ['a program that no page uses', 'frobnicate now'],
-    ['an option of another command of Helm', 'helm uninstall sallyport --values shop.yaml'],
-    ['a command that the GitHub CLI does not have', 'gh attestation verfy sallyport-0.1.0.tgz --repo a/b'],
+    ['an option of another Helm command', 'helm uninstall sallyport --values shop.yaml'],
+    ['an unknown command of the GitHub CLI', 'gh attestation verfy sallyport-0.1.0.tgz --repo a/b'],
     ['a file that no Pod has', 'kubectl exec deploy/sallyport -- sallyport validate /etc/sallyport/sallyport.yaml'],
-    ['an option that kubectl does not have', 'kubectl -n shop get pods --namespaze shop'],
-    ['a command that kubectl does not have', 'kubectl rollout stattus deployment/sallyport'],
-    ['an option of Cosign that is misspelt', 'cosign verify-blob SHA256SUMS --bundel SHA256SUMS.sigstore.json'],
-    ['a short option among others that ss does not have', 'ss -Hyn'],
-    ['a path that is not there', 'kubectl apply -k k8s/nowhere'],
-    ['an endpoint that the gateway does not have', 'curl http://localhost:8080/auth/log-in'],
+    ['an unknown option of kubectl', 'kubectl -n shop get pods --namespaze shop'],
+    ['an unknown command of kubectl', 'kubectl rollout stattus deployment/sallyport'],
+    ['a misspelt option of Cosign', 'cosign verify-blob SHA256SUMS --bundel SHA256SUMS.sigstore.json'],
+    ['an unknown short option of ss among others', 'ss -Hyn'],
+    ['a missing path', 'kubectl apply -k k8s/nowhere'],
+    ['an unknown endpoint of the gateway', 'curl http://localhost:8080/auth/log-in'],
   ])('%s is found', (_title, script) => {
     expect(shellCommands(script).flatMap((command) => commandProblems('README.md', command))).toHaveLength(1);
   });
@@ -130,7 +130,7 @@ describe('commands in the prose', () => {
     ({ text }) => text.includes(' ') && !text.includes('…') && isProgram(text.split(' ')[0]),
   );
 
-  test('exist, and have the options that they are given', () => {
+  test('exist, and have the options shown', () => {
     expect(commands.length).toBeGreaterThan(200);
     const problems = commands.flatMap(({ path, text }) =>
       shellCommands(text)
@@ -141,9 +141,9 @@ describe('commands in the prose', () => {
   });
 
   test.each([
-    ['an option that the command does not have', 'sallyport explain --tokken-file'],
-    ['a command that does not exist', 'sallyport explian'],
-    ['an option of another program', 'kubectl -n shop logs deployment/sallyport --folow'],
+    ['an unknown option', 'sallyport explain --tokken-file'],
+    ['an unknown command', 'sallyport explian'],
+    ['an unknown option of another program', 'kubectl -n shop logs deployment/sallyport --folow'],
   ])('%s is found', (_title, text) => {
     expect(shellCommands(text).flatMap((command) => mentionProblems('README.md', command))).toHaveLength(1);
   });
@@ -163,30 +163,27 @@ describe('other languages', () => {
     await transformWithOxc(text, 'block.jsx');
   });
 
-  test.each(titled(of('svelte')))('%s is a component of Svelte', (_title, { text }) => {
+  test.each(titled(of('svelte')))('%s is a Svelte component', (_title, { text }) => {
     compile(text, {});
   });
 
-  test.each(titled(of('html')))('%s has forms that lead to endpoints of the gateway', (_title, { text }) => {
+  test.each(titled(of('html')))('the forms in %s lead to endpoints of the gateway', (_title, { text }) => {
     const actions = [...text.matchAll(/action="([^"]+)"/g)].map(([, action = '']) => action);
     expect(actions.flatMap((action) => urlProblems(`https://shop.example.com${action}`))).toEqual([]);
   });
 
-  test.each(titled(of('http')))(
-    '%s has a request, a status or headers, and only endpoints of the gateway',
-    (_title, { text }) => {
-      const [start = '', ...rest] = text.slice(0, `${text}\n`.indexOf('\n\n')).trim().split('\n');
-      const isHeader = (line: string) => /^[\w-]+: \S/.test(line);
-      expect(isHeader(start) || /^(?:[A-Z]+ \/\S*|HTTP\/1\.1 \d{3} .+)$/.test(start)).toBe(true);
-      expect(rest.filter((line) => !isHeader(line))).toEqual([]);
-      const paths = [...text.matchAll(/^[A-Z]+ (\/[^\s?]*)|url=(\/[^\s?]*)/gm)].map(
-        ([, target, refresh]) => target ?? refresh,
-      );
-      expect(paths.flatMap((path) => urlProblems(`https://shop.example.com${path}`))).toEqual([]);
-    },
-  );
+  test.each(titled(of('http')))('%s is an HTTP message and names only endpoints of the gateway', (_title, { text }) => {
+    const [start = '', ...rest] = text.slice(0, `${text}\n`.indexOf('\n\n')).trim().split('\n');
+    const isHeader = (line: string) => /^[\w-]+: \S/.test(line);
+    expect(isHeader(start) || /^(?:[A-Z]+ \/\S*|HTTP\/1\.1 \d{3} .+)$/.test(start)).toBe(true);
+    expect(rest.filter((line) => !isHeader(line))).toEqual([]);
+    const paths = [...text.matchAll(/^[A-Z]+ (\/[^\s?]*)|url=(\/[^\s?]*)/gm)].map(
+      ([, target, refresh]) => target ?? refresh,
+    );
+    expect(paths.flatMap((path) => urlProblems(`https://shop.example.com${path}`))).toEqual([]);
+  });
 
-  test.each(titled(of('promql')))('%s asks for metrics that the gateway has', (_title, { text }) => {
+  test.each(titled(of('promql')))('%s queries existing metrics of the gateway', (_title, { text }) => {
     const known = new Set(readFileSync(join(ROOT, 'docs/reference/metrics.md'), 'utf8').match(/sallyport_\w+/g));
     const asked = text.match(/\bsallyport_\w+/g) ?? [];
     const lost = asked.filter((name) => !known.has(name) && !known.has(name.replace(/_(?:bucket|count|sum)$/, '')));
@@ -198,7 +195,7 @@ describe('other languages', () => {
   });
 
   test.each(titled(of('console')))(
-    '%s begins with a command, whose output a test compares',
+    '%s begins with a command whose output a test compares',
     (_title, { path, text }) => {
       expect(text).toMatch(/^\$ sallyport /);
       expect(path).toBe('README.md'); // test/docs.test.ts
@@ -216,7 +213,7 @@ const isJson = (text: string): boolean => {
 };
 
 describe('reading blocks', () => {
-  test('an indented block loses its indent, and a fence says what it is', () => {
+  test('removes the indentation, and reads the fence', () => {
     const markdown =
       '1. Text:\n\n   ```sh recipe=a in=pod unchecked="needs a cluster"\n   one\n     two\n\n   ```\n\n```\nthree\n```\n';
     expect(blocksOf('a.md', markdown)).toEqual([
@@ -233,7 +230,7 @@ describe('reading blocks', () => {
     ]);
   });
 
-  test('a block without an end is an error', () => {
+  test('refuses a block without an end', () => {
     expect(() => blocksOf('a.md', '```sh\nls\n')).toThrow('a.md:1: the block has no end');
   });
 
@@ -244,7 +241,7 @@ describe('reading blocks', () => {
     ['a "$(b c | d)"', [['a', 'SUBSTITUTED'], ['b', 'c'], ['d']]],
     ['a $(b "$(c)")', [['a', 'SUBSTITUTED'], ['b', 'SUBSTITUTED'], ['c']]],
     ['for x in a b; do c "$x"; done', [['c', '$x']]],
-  ])('%s has these commands', (script, expected) => {
+  ])('finds the commands of %s', (script, expected) => {
     expect(shellCommands(script).map(({ program, args }) => [program, ...args])).toEqual(expected);
   });
 });

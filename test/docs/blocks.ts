@@ -1,4 +1,4 @@
-/** The code that documents show, block by block, with what their fences say. */
+/** The code blocks of documents, with the information from their fences. */
 
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,32 +13,32 @@ const DOCUMENTS: readonly string[] = globSync(
 
 /** One block of code. */
 export interface Block {
-  /** Of the document, in the repository. */
+  /** The path of the document in the repository. */
   readonly path: string;
-  /** Of the first line of code, from 1. */
+  /** The number of the first line of code, from 1. */
   readonly line: number;
-  /** Empty where the fence names none: a drawing, or what a program prints. */
+  /** Empty if the fence names none: a drawing, or output. */
   readonly language: string;
-  /** The name behind `recipe=`: a test of its own runs the block. */
+  /** The name after `recipe=`: a test of its own runs the block. */
   readonly recipe: string | null;
-  /** Where the block stands in a larger file, behind `in=`: `routes[]`, `pod`. */
+  /** The place of the block in a larger file, after `in=`: `routes[]`, `pod`. */
   readonly inside: string | null;
   /** Why nothing checks the block: `unchecked="…"`. */
   readonly unchecked: string | null;
   readonly text: string;
 }
 
-/** The blocks of all documents, in their order. A block may be indented, as in a list. */
+/** The blocks of all documents, in order. A block may be indented, as in a list. */
 export const allBlocks = (): readonly Block[] =>
   DOCUMENTS.flatMap((path) => blocksOf(path, readFileSync(join(ROOT, path), 'utf8')));
 
-/** A line of a document's prose that shows something in code, such as a command. */
+/** A code span in the prose of a document, such as a command. */
 interface Mention {
   readonly path: string;
   readonly text: string;
 }
 
-/** What stands between single backquotes in the prose of all documents. */
+/** The code spans in the prose of all documents. */
 export const allMentions = (): readonly Mention[] =>
   DOCUMENTS.flatMap((path) => {
     const prose = readFileSync(join(ROOT, path), 'utf8').replace(/^ *(`{3,})[^`\n]*\n[\s\S]*?^ *\1$/gm, '');

@@ -1,6 +1,6 @@
 /**
- * The lesson in a cluster, as far as no cluster is needed: every command of `kubectl` names what is there when it runs, the Secrets
- * that it makes are those that the Pods need, and its requests and the commands in the Pod are made to a gateway with the lesson's
+ * The tutorial for a cluster, as far as it can be tested without one: every `kubectl` command names objects that exist by then, the
+ * commands create the Secrets that the Pods need, and the requests and the commands in the Pod go to a gateway with the tutorial's
  * configuration. Redis and the cluster are left out.
  */
 
@@ -42,7 +42,7 @@ function read(args: readonly string[]) {
   };
 }
 
-/** Runs a command of `kubectl` on the cluster, and says what is wrong with it. */
+/** Applies a `kubectl` command to the cluster, and returns what is wrong with it. */
 function problemsOf(args: readonly string[], { objects, secrets }: Cluster): readonly string[] {
   const own = args.includes('--') ? args.slice(0, args.indexOf('--')) : args;
   const { words, option, has } = read(own);
@@ -84,11 +84,11 @@ function problemsOf(args: readonly string[], { objects, secrets }: Cluster): rea
     case 'exec':
       return find(what) === undefined ? [`there is no ${what} yet`] : [];
     default:
-      return [`${verb} is no verb that the lesson uses`];
+      return [`the tutorial does not use ${verb}`];
   }
 }
 
-test('every command of kubectl names what is there when it runs', () => {
+test('every kubectl command names objects that exist by then', () => {
   const cluster: Cluster = { objects: [], secrets: new Map() };
   const run = COMMANDS.filter(({ program }) => program === 'kubectl');
   expect(run.length).toBeGreaterThan(10);
@@ -97,7 +97,7 @@ test('every command of kubectl names what is there when it runs', () => {
   expect(problemsOf(['-n', 'shops', 'get', 'pods'], cluster)).not.toEqual([]);
 });
 
-test('its Secrets, with their keys, are those that the Pods and the configuration need', () => {
+test('the commands create the Secrets and keys that the Pods and the configuration need', () => {
   const cluster: Cluster = { objects: [], secrets: new Map() };
   for (const { program, args } of COMMANDS) if (program === 'kubectl') problemsOf(args, cluster);
   const mounted = podsOf(EXAMPLE).flatMap(
@@ -110,7 +110,7 @@ test('its Secrets, with their keys, are those that the Pods and the configuratio
   expect(cluster.secrets.get('sallyport-signing-keys')).toEqual([null]);
 });
 
-/** A request of `curl` as bytes; the lesson's placeholders are filled in. */
+/** A `curl` request as bytes, with the tutorial's placeholders filled in. */
 function bytesOf({ args }: ShellCommand, placeholders: Readonly<Record<string, string>>): string {
   const filled = args.map((arg) =>
     Object.entries(placeholders).reduce((text, [name, value]) => text.replace(name, value), arg),
@@ -133,7 +133,7 @@ function bytesOf({ args }: ShellCommand, placeholders: Readonly<Record<string, s
 
 const PASSWORD = 'correct horse & battery staple';
 
-test('its requests and the commands in the Pod do what it says', async () => {
+test('the requests and the commands in the Pod do what the page says', async () => {
   await using upstream = await RecordingUpstream.start();
   const directory = temporaryDirectory();
   const at = (path: string) => path.replaceAll(/~\/sallyport-secrets|\$HOME\/sallyport-secrets/g, directory);

@@ -1,27 +1,27 @@
 /**
- * The command lines of other programs, against what scripts/record-command-lines.ts has recorded of their help: each command exists, and
- * has the options that follow it. Values and operands are not checked.
+ * Compares command lines of other programs to their help, as recorded by scripts/record-command-lines.ts: each command exists, and has
+ * the options that follow it. Values and operands are not checked.
  */
 
 import { readFileSync } from 'node:fs';
 
-/** What a program takes. Options stand in one text, with a space between; one with a value ends in `=`. */
+/** What a program accepts. Options are in one text, separated by spaces; one with a value ends in `=`. */
 export interface CommandLines {
   readonly version: string;
-  /** Options that it takes behind each of its commands. */
+  /** Options that it accepts after each of its commands. */
   readonly everywhere: string;
-  /** The options of each command, by its words; those of the program itself have none. */
+  /** The options of each command, by its words; the empty text stands for the program itself. */
   readonly commands: Readonly<Record<string, string>>;
 }
 
-/** What a command line says. */
+/** A command line that was read. */
 interface ReadCommandLine {
   readonly problems: readonly string[];
   /** The command by its words, `compose run`. */
   readonly command: string;
-  /** Its operands, in their order; those of a command that runs a program include the options of that program. */
+  /** Its operands, in order; those of a command that runs a program include the options of that program. */
   readonly operands: readonly string[];
-  /** The words behind `--`. */
+  /** The words after `--`. */
   readonly behind: readonly string[];
 }
 

@@ -1,4 +1,4 @@
-/** Whether a command that a document or a workflow shows is one that can be run: its program, commands, options, paths and addresses. */
+/** Whether a command in a document or a workflow can be run: its program, commands, options, paths and addresses exist. */
 
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -9,11 +9,11 @@ import type { ShellCommand } from './shell.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 
-/** Programs whose options are not recorded: parts of the shell, those that have nearly none, and those that were not at hand. */
+/** Programs whose options are not recorded: parts of the shell, those with few options, and those that were not installed. */
 const UNRECORDED = new Set(
   'apt-get awk cd chromium command echo grpcurl node npx printf redis-server test umask'.split(' '),
 );
-/** Commands of Docker that come with a plugin, and are not recorded either. */
+/** Docker commands that come with a plugin, which are not recorded either. */
 const PLUGINS = new Set(['buildx', 'compose']);
 
 /** What is wrong with a command. @param page  the document, in the repository; paths may be relative to it */
@@ -31,7 +31,7 @@ export function commandProblems(page: string, { program, args }: ShellCommand): 
 /** Whether a word in the prose is a program whose command may follow. */
 export const isProgram = (word = ''): boolean => word === 'sallyport' || isRecorded(word);
 
-/** The same for a command that prose mentions: what it needs may be missing, and its name may be cut short, as in `sallyport users`. */
+/** The same for a command in prose: required parts may be missing, and its name may be shortened, as in `sallyport users`. */
 export function mentionProblems(page: string, command: ShellCommand): readonly string[] {
   const named = `${command.args.join(' ')} `;
   if (command.program === 'sallyport' && COMMANDS.some(({ name }) => `${name} `.startsWith(named))) return [];
@@ -40,10 +40,10 @@ export function mentionProblems(page: string, command: ShellCommand): readonly s
 
 type Line = ReturnType<typeof readCommandLine>;
 
-/** Where the image and the Pods have the files of the gateway. */
+/** Where the image and the Pods have the gateway's files. */
 const MOUNTED = /^\/etc\/sallyport\/(?:config|secrets|keys|redis|tls)\//;
 
-/** What is wrong with the program that a container or a Pod is told to run, if it is the gateway's. */
+/** What is wrong with the command that a container or a Pod is told to run, if it is the gateway. */
 function insideProblems(program: string, { command, operands, behind }: Line): readonly string[] {
   const [first = '', ...rest] = program === 'kubectl' ? behind : operands;
   const isImage = program === 'docker' && command === 'run' && /(?:^|\/)sallyport(?::[\w.-]+)?$/.test(first);
@@ -80,7 +80,7 @@ function sallyportProblems(args: readonly string[]): readonly string[] {
   }
 }
 
-/** Addresses of the gateway itself, as its page lists them. */
+/** The gateway's own endpoints, as their page lists them. */
 const ENDPOINTS = [
   ...readFileSync(join(ROOT, 'docs/reference/endpoints.md'), 'utf8').matchAll(/^\| \w+[^|]* \| `([^`?[]+)/gm),
 ].map(

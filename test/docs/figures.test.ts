@@ -1,6 +1,6 @@
 /**
- * The figures of SECURITY.md and docs/limits.md are those of the code: defaults of the configuration by the keys that the text names,
- * constants by their names. Each figure of a held section stands for one of them, in the order of the text, so none can be added without.
+ * The figures in SECURITY.md and docs/limits.md match the code: defaults by the configuration keys that the text names, constants by
+ * their names. Each figure in a tested section is compared to one of them, in the order of the text, so no figure can be added untested.
  */
 
 import { readFileSync } from 'node:fs';
@@ -16,7 +16,7 @@ type Schema = { readonly default?: unknown; readonly properties?: Readonly<Recor
 };
 const SCHEMA = JSON.parse(textOf('config/sallyport.schema.json')) as Schema;
 
-/** Bytes, milliseconds or a number: what a text such as `16 KiB`, `10s`, `1,024` or `5 minutes` stands for. */
+/** The bytes, milliseconds or number that a text such as `16 KiB`, `10s`, `1,024` or `5 minutes` states. */
 function figureOf(text: string): number {
   const [, digits = '', unit = ''] = /^([\d,]+) ?([A-Za-z]*)$/.exec(text) ?? [];
   const factor = UNITS[unit];
@@ -54,7 +54,7 @@ function constantOf(path: string, name: string): number {
 
 const FIGURE = /(?<![\w/.-])\d[\d,]*(?: (?:KiB|MiB|bytes|seconds|s|minutes|min|h)\b)?(?!\w|[/.-]\w)/g;
 
-/** All figures of a text, but for those in links, names of protocols and statuses of HTTP. */
+/** All figures in a text, except those in links, protocol names and HTTP statuses. */
 const figuresIn = (text: string): number[] =>
   (
     text
@@ -63,7 +63,7 @@ const figuresIn = (text: string): number[] =>
       .match(FIGURE) ?? []
   ).map((figure) => figureOf(figure.replace(/,$/, '')));
 
-/** What is between a heading of a document and the next. */
+/** The text between a heading of a document and the next. */
 function sectionOf(path: string, heading: string): string {
   const [, text] = new RegExp(`^## ${heading}\\n([\\s\\S]*?)^## `, 'm').exec(textOf(path)) ?? [];
   if (text === undefined) throw new Error(`${path} has no section ${heading}`);
@@ -79,14 +79,14 @@ function rowsOf(heading: string): number[][] {
 }
 
 const linger = (name: string) => constantOf('listener/http1/linger.ts', name);
-/** Without anything from the client, with something from it, and how much that is in a second. */
+/** The time without any bytes from the client, the time with some, and the least bytes per second. */
 const LINGERING = [
   ...[linger('checkMs'), linger('checkMs') * linger('maxChecks')],
   (linger('leastBytes') / linger('checkMs')) * 1_000,
 ];
 const CONNECTIONS = defaultOf('upstreams.*.maxConnections');
 const TIMES_THE_REST = constantOf('upstream/servers/shares.ts', 'TIMES_THE_REST');
-/** Of one address, where TLS ends here. */
+/** The limits for one client address, where the gateway terminates TLS. */
 const CLIENT = clientLimits({
   publicOrigin: ['https://shop.example.com'],
   listeners: { public: { tls: {}, trustedProxies: [], limits: {} } },

@@ -1,4 +1,4 @@
-/** docs/how-to/move-from-ingress-nginx.md: every annotation has a row, and the commands of the example say what the page says. */
+/** docs/how-to/move-from-ingress-nginx.md: every annotation has a row, and the commands of the example print what the page says. */
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** docs/explanation/when-something-is-down.md: each cell of its table names a test that is there. */
+/** docs/explanation/when-something-is-down.md: each cell of its table names an existing test. */
 
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

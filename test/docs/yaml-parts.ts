@@ -1,4 +1,4 @@
-/** Whether YAML that a document shows is right: a part of our configuration, an object of Kubernetes, or a part of one of these. */
+/** Whether YAML in a document is valid: a part of our configuration, a Kubernetes object, or a part of one of these. */
 
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,7 +12,7 @@ import { type KubernetesObject, schemaProblems } from '../support/kubernetes/sch
 
 const ROOT = join(import.meta.dirname, '../..');
 
-/** The rest of a configuration, where a document shows one part of it. */
+/** The rest of a configuration of which a document shows a part. */
 const BASE = `
 version: 1
 publicOrigin: https://shop.example.com
@@ -37,7 +37,7 @@ type Values = Record<string, unknown>;
 /**
  * What is wrong with a value, one line each.
  *
- * @param inside  where it stands in a larger file (`in=` of the fence); `null` for a part with keys of the top level, or an object
+ * @param inside  its place in a larger file (`in=` of the fence); `null` for a part with keys of the top level, or an object
  */
 export function yamlProblems(value: object, inside: string | null): readonly string[] {
   if (inside === 'kustomization' || ('kind' in value && value.kind === 'Kustomization'))
@@ -52,7 +52,7 @@ export function yamlProblems(value: object, inside: string | null): readonly str
 
 const isObject = (value: object): value is KubernetesObject => 'apiVersion' in value && 'kind' in value;
 
-/** Each place in a larger file, with what makes the rest of that file. */
+/** What is wrong with a part of a larger file, given its place. */
 function problemsInside(value: object, inside: string): readonly string[] {
   const [only = value as Values, ...others] = Array.isArray(value) ? (value as Values[]) : [value as Values];
   const items = [only, ...others];
@@ -82,7 +82,7 @@ function problemsInside(value: object, inside: string): readonly string[] {
   }
 }
 
-/** A rule about services of issuers stands in a route that accepts their tokens. */
+/** A rule about an issuer's services belongs to a route that accepts its tokens. */
 function credentialOf(route: Values): object {
   const issuers = [...JSON.stringify(route).matchAll(/"issuer":"(\w+)"/g)].map(([, name]) => name);
   return issuers.length === 0 ? {} : { credential: ['session', { service: [...new Set(issuers)] }] };
@@ -95,7 +95,7 @@ const securityPolicy = {
   spec: { targetRefs: [{ group: 'gateway.networking.k8s.io', kind: 'HTTPRoute', name: 'orders' }] },
 };
 
-/** Maps key by key, everything else replaced: as Helm merges values. */
+/** Merges values as Helm does: maps key by key, everything else replaced. */
 const merged = (under: Values, over: Values): Values => {
   const isMap = (value: unknown): value is Values =>
     typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -106,7 +106,7 @@ const merged = (under: Values, over: Values): Values => {
   return { ...under, ...Object.fromEntries(entries) };
 };
 
-/** Values of the chart over its defaults, by the schema with which Helm checks them. */
+/** Validates values, merged over the chart's defaults, by the schema that Helm uses. */
 function valuesProblems(value: object): readonly string[] {
   const chart = (name: string) => readFileSync(join(ROOT, 'charts/sallyport', name), 'utf8');
   const schema = JSON.parse(chart('values.schema.json')) as Parameters<typeof z.fromJSONSchema>[0];
@@ -120,7 +120,7 @@ function withoutSecret(client: Values): Values {
   return 'clientAssertion' in client ? others : client;
 }
 
-/** As the template of a Deployment. */
+/** Validates a Pod as the template of a Deployment. */
 function podProblems({ containers = [{ name: 'app' }], ...spec }: Values): readonly string[] {
   const labels = { app: 'app' };
   const images = (containers as Values[]).map((container) => ({ image: 'app', ...container }));
@@ -148,7 +148,7 @@ function kustomizationProblems(value: object): readonly string[] {
   return [...unknown.map((key) => `no key of a kustomization: ${key}`), ...lost.map((path) => `${path} is not there`)];
 }
 
-/** What is wrong with a part of a configuration, with the rest around it. Upstreams and issuers that it refers to are added. */
+/** What is wrong with a part of a configuration, once completed. Upstreams and issuers that it refers to are added. */
 function partProblems(part: Values): readonly string[] {
   const base = parse(BASE) as Values;
   const whole: Values = { ...base, ...part };

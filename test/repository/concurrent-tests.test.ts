@@ -1,5 +1,5 @@
 /**
- * Concurrent tests take `expect` from their context: the imported one does not know which of them it serves, and fails
+ * Concurrent tests take `expect` from their context: the imported one does not know which test calls it, and fails
  * when it polls.
  */
 

@@ -1,4 +1,4 @@
-/** What a contributor finds: owners, templates, editor settings, and that they agree with the repository. */
+/** Owners, templates and editor settings for contributors agree with the repository. */
 
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -16,7 +16,7 @@ const manifest = JSON.parse(read('package.json')) as {
 };
 const HOME = manifest.bugs.replace(/\/issues$/, '');
 
-test('every path of CODEOWNERS is in the repository', () => {
+test('every path in CODEOWNERS exists', () => {
   const paths = read('.github/CODEOWNERS')
     .split('\n')
     .filter((line) => line.startsWith('/'))
@@ -45,13 +45,13 @@ describe.each(['bug', 'config-problem'].map((name) => `.github/ISSUE_TEMPLATE/${
     expect(new Set(ids).size).toBe(ids.length);
   });
 
-  test('asks for the version, and for no secrets', () => {
+  test('asks for the version, and to remove secrets', () => {
     expect(read(file)).toMatch(/remove secrets/);
     expect(form.body.map(({ id }) => id)).toContain('version');
   });
 });
 
-test('package.json and the templates name one home', () => {
+test('package.json, the templates and the documents name the same repository', () => {
   expect(manifest.repository.url).toBe(`git+${HOME}.git`);
   expect(manifest.homepage).toBe(`${HOME}#readme`);
   const named = globSync(['.github/ISSUE_TEMPLATE/*.yml', '{CHANGELOG,README,SECURITY,RELEASE}.md'], { cwd: ROOT })
@@ -60,14 +60,14 @@ test('package.json and the templates name one home', () => {
   expect(new Set(named)).toEqual(new Set([HOME]));
 });
 
-test('.nvmrc and the devcontainer have the Node of devDependencies', () => {
+test('.nvmrc and the devcontainer use the Node version of devDependencies', () => {
   const version = manifest.devDependencies['node'];
   expect(read('.nvmrc').trim()).toBe(version);
   const { image } = JSON.parse(read('.devcontainer/devcontainer.json')) as { image: string };
   expect(image).toBe(`node:${version}-trixie`);
 });
 
-test('the editor debugs programs that exist, and checks configurations that exist', () => {
+test('the editor settings name existing programs and configurations', () => {
   const { configurations } = JSON.parse(read('.vscode/launch.json')) as { configurations: Record<string, string>[] };
   const programs = configurations.map(({ program = '' }) => program.replace('${workspaceFolder}/', ''));
   expect(programs.filter((path) => !path.startsWith('node_modules/') && !existsSync(join(ROOT, path)))).toEqual([]);
@@ -91,6 +91,6 @@ test('every npm script that a document names exists', () => {
   expect(missing).toEqual([]);
 });
 
-test('the changelog has a section for what is not released yet', () => {
+test('the changelog has a section for unreleased changes', () => {
   expect(read('CHANGELOG.md')).toMatch(/^## \[Unreleased\]$/m);
 });

@@ -61,7 +61,7 @@ test.each(['.npmrc', 'bench/.npmrc', 'site/.npmrc'])('%s keeps the registry out 
   expect(read(npmrc)).toMatch(/^omit-lockfile-registry-resolved=true$/m);
 });
 
-test('no script, workflow or configuration of npm names a registry', () => {
+test('no script, workflow or npm configuration names a registry', () => {
   const files = globSync(
     '{package.json,.npmrc,*/package.json,*/.npmrc,packages/*/package.json,scripts/**/*.*,.ci/run}',
     {

@@ -26,7 +26,7 @@ const CHANGELOG = `# Changelog
 
 const sources = (version: string) => ({ versions: new Map([['package.json', version]]), changelog: CHANGELOG });
 
-test('the notes of a release are its section of the changelog', () => {
+test('the release notes are the section of the changelog', () => {
   expect(releaseNotes('v1.2.0', sources('1.2.0'))).toBe('### Fixed\n\n- A bug.');
 });
 
@@ -40,6 +40,6 @@ test.each([
   expect(() => releaseNotes(tag, sources(version))).toThrow(new Error(message));
 });
 
-test('a release is stopped by everything that is wrong at once', () => {
+test('the error names every problem of a release at once', () => {
   expect(() => releaseNotes('v2.0.0', sources('1.1.0'))).toThrow(/package\.json has version[\s\S]*no section/);
 });

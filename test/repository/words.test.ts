@@ -1,4 +1,4 @@
-/** The check that code and documents keep to the glossary. */
+/** The check that code and documents follow the glossary. */
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,7 +12,7 @@ const AVOIDED = avoidedWords(
 const wordsIn = (text: string, path = 'src/a.ts') =>
   findAvoided(path, text, AVOIDED).map(({ line, word }) => `${line} ${word}`);
 
-test('only words in bold are looked for, and each finding names the word to use', () => {
+test('only words in bold are found, and each finding names the word to use', () => {
   expect([...AVOIDED]).toEqual([['user id', 'subject']]);
   expect(findAvoided('src/a.ts', 'x\nthe user id', AVOIDED)).toEqual([
     { path: 'src/a.ts', line: 2, word: 'user id', instead: 'subject' },
@@ -26,17 +26,17 @@ test.each([
   ['User id', true],
   ['useridea', false],
   ['superuser idle', false],
-])('%s is found in any spelling of identifiers: %s', (text, isFound) => {
+])('the word "user id" is found in %s: %s', (text, isFound) => {
   expect(wordsIn(`const ${text} = 1`)).toEqual(isFound ? ['1 user id'] : []);
 });
 
-test("the name of a signal is another program's word", () => {
+test('the name of a signal is accepted', () => {
   const kill = avoidedWords(GLOSSARY);
   expect(findAvoided('src/a.ts', "process.kill(pid, 'SIGKILL')", kill)).toEqual([]);
   expect(findAvoided('src/a.ts', 'async kill(): Promise<void>', kill)).toHaveLength(1);
 });
 
-describe('habits of prose are looked for in documents and comments, words of the glossary everywhere', () => {
+describe('habits of prose are found in documents and comments, words of the glossary everywhere', () => {
   const parts = glossaryParts(GLOSSARY);
   const found = (path: string, text: string) =>
     findInFile(path, text, parts).map(({ line, word }) => `${line} ${word}`);
@@ -53,12 +53,12 @@ describe('habits of prose are looked for in documents and comments, words of the
     expect(found(path, text)).toEqual(words);
   });
 
-  test('a glossary without the habits is a mistake', () => {
+  test('a glossary without the habits is refused', () => {
     expect(() => glossaryParts('| word | avoid |')).toThrow('no section');
   });
 });
 
-test('the glossary says each word once, and avoids none that it uses in its first column', () => {
+test('the glossary lists each word once, and avoids none that it lists', () => {
   const rows = GLOSSARY.split('\n').filter((line) => /^\| (?!word|---)/.test(line));
   const words = rows
     .flatMap((row) => (row.split('|')[1] ?? '').replace(/\(.*?\)/g, '').split(','))

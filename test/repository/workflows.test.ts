@@ -1,4 +1,4 @@
-/** GitHub's workflows, which nothing here can run: valid, pinned, and with no more rights than they need. */
+/** GitHub workflows, which cannot run here, are valid, pinned, and have no more permissions than they need. */
 
 import { spawnSync } from 'node:child_process';
 import { globSync, readFileSync } from 'node:fs';
@@ -57,7 +57,7 @@ test('actionlint accepts every workflow', ({ skip }) => {
   expect({ status, stdout }).toEqual({ status: 0, stdout: '' });
 });
 
-test('there is a workflow for tests, code scanning, supply chain, releases and the documentation', () => {
+test('there are workflows for tests, code scanning, supply chain, releases and the documentation', () => {
   const names = ['ci.yml', 'codeql.yml', 'release.yml', 'scorecard.yml', 'site.yml'];
   expect(workflows.map(({ name }) => name)).toEqual(names);
 });
@@ -70,7 +70,7 @@ describe.each(workflows)('$name', ({ text, workflow }) => {
     expect(used.length).toBeGreaterThan(0);
   });
 
-  test('may only read, but for what a job states', () => {
+  test('may only read, unless a job states more', () => {
     expect(workflow.permissions).toEqual({ contents: 'read' });
     const all = Object.values(workflow.jobs).flatMap(({ permissions }) =>
       permissions === undefined ? [] : [permissions],
@@ -78,24 +78,24 @@ describe.each(workflows)('$name', ({ text, workflow }) => {
     for (const permissions of all) expect(permissions['contents']).toBeDefined();
   });
 
-  test('leaves no credential behind for later steps', () => {
+  test('does not persist credentials for later steps', () => {
     const checkouts = stepsOf(workflow).filter(({ uses }) => uses?.startsWith('actions/checkout@'));
     for (const checkout of checkouts) expect(checkout.with).toMatchObject({ 'persist-credentials': false });
   });
 
-  test('names each job, its machine and its time limit', () => {
+  test('gives each job a time limit', () => {
     for (const job of Object.values(workflow.jobs)) {
       if (job.uses === undefined) expect(job).toMatchObject({ 'timeout-minutes': expect.any(Number) });
     }
   });
 
-  test('runs commands that exist, with options that they have', () => {
+  test('runs existing commands with existing options', () => {
     const scripts = stepsOf(workflow).flatMap(({ run }) => (run === undefined ? [] : [run]));
     const commands = scripts.flatMap((script) => shellCommands(script));
     expect(commands.flatMap((command) => commandProblems('.github/workflows', command))).toEqual([]);
   });
 
-  test('puts no text of an event into a script', () => {
+  test('inserts no expression into a script', () => {
     const scripts = stepsOf(workflow).flatMap(({ run }) => (run === undefined ? [] : [run]));
     expect(scripts.filter((script) => /\$\{\{/.test(script))).toEqual([]);
   });
@@ -109,7 +109,7 @@ describe('workflows that run the code of pull requests', () => {
     expect(workflows.filter(({ text }) => /pull_request_target|workflow_run/.test(text))).toEqual([]);
   });
 
-  test.each(exposed)('$name has no secret, and writes nothing but findings', ({ text, workflow }) => {
+  test.each(exposed)('$name uses no secrets, and may write only code-scanning findings', ({ text, workflow }) => {
     expect(text).not.toMatch(/\bsecrets\b|github\.token|GITHUB_TOKEN/);
     const writes = Object.values(workflow.jobs).flatMap(({ permissions = {} }) =>
       Object.entries(permissions).flatMap(([name, value]) => (value === 'write' ? [name] : [])),
@@ -121,7 +121,7 @@ describe('workflows that run the code of pull requests', () => {
 describe('CI', () => {
   const { jobs } = workflowOf('ci.yml');
 
-  test('tests on the lowest and the newest Node, on each Redis and Valkey, on both processors', () => {
+  test('tests with the oldest and newest Node, each Redis and Valkey, and both processor architectures', () => {
     const { engines } = JSON.parse(read('package.json')) as { engines: { node: string } };
     const { node, store, runner } = jobs['test']?.strategy?.matrix ?? {};
     expect(node).toEqual([engines.node.replace('>=', ''), read('.nvmrc').split('.')[0]]);
@@ -134,7 +134,7 @@ describe('CI', () => {
     expect(jobs['check']?.steps?.at(-1)?.run).toBe('npm run check');
   });
 
-  test('a benchmark never fails a build', () => {
+  test('never fails because of a benchmark', () => {
     expect(jobs['benchmark']?.['continue-on-error']).toBe(true);
   });
 });
@@ -152,7 +152,7 @@ describe('a release', () => {
   const runsOf = (name: string) => (jobs[name]?.steps ?? []).filter(({ run }) => run !== undefined);
   const indexOf = (name: string, isMeant: (step: Step) => boolean) => (jobs[name]?.steps ?? []).findIndex(isMeant);
 
-  test.each(['image', 'chart'])('signs the %s by the digest that it has pushed, without a key', (name) => {
+  test.each(['image', 'chart'])('signs the %s by its pushed digest, without a key', (name) => {
     const [signing] = runsOf(name).filter(({ run }) => run?.startsWith('cosign sign --yes'));
     expect(signing?.run).not.toContain('--key');
     expect(Object.values(signing?.env ?? {})).toEqual([
@@ -162,7 +162,7 @@ describe('a release', () => {
     expect(indexOf(name, (step) => step === signing)).toBeGreaterThan(indexOf(name, ({ id }) => id === 'push'));
   });
 
-  test('signs the sums, which name every package, the chart and the SBOMs, and publishes the signature with them', () => {
+  test('signs the checksums of packages, chart and SBOMs, and publishes the signature with them', () => {
     expect(runsOf('build').map(({ run }) => run)).toContain(
       'cd release && sha256sum -- *.tgz *.json chart/*.tgz > SHA256SUMS',
     );
@@ -181,7 +181,7 @@ describe('a release', () => {
     expect(runsOf('github').at(-1)?.run).toContain('release/*.json release/SHA256SUMS');
   });
 
-  test('can be verified by the commands in the documentation, which name this workflow and the version', () => {
+  test('can be verified with the documented commands, which name this workflow and version', () => {
     const { repository, version } = JSON.parse(read('package.json')) as {
       repository: { url: string };
       version: string;
@@ -197,7 +197,7 @@ describe('a release', () => {
     }
   });
 
-  test('is published by jobs that install no dependency', () => {
+  test('is published by jobs that install no dependencies', () => {
     const publishing = Object.entries(jobs).filter(([, { permissions = {} }]) =>
       Object.values(permissions).includes('write'),
     );
@@ -210,19 +210,19 @@ describe('a release', () => {
 describe('the documentation', () => {
   const { jobs } = workflowOf('site.yml');
 
-  test('is published from main only, by a job that runs no code of the repository', () => {
+  test('is published only from main, by a job that runs no code of the repository', () => {
     expect(workflowOf('site.yml').on).toMatchObject({ push: { branches: ['main'] } });
     expect(jobs['build']?.permissions).toBeUndefined();
     expect(jobs['publish']?.steps?.map(({ uses }) => uses?.split('@')[0])).toEqual(['actions/deploy-pages']);
   });
 
-  test('is built for every pull request, and tried in a browser', () => {
+  test('is built and tested in a browser for every pull request', () => {
     const runs = workflowOf('ci.yml').jobs['site']?.steps?.flatMap(({ run }) => run ?? []);
     expect(runs).toEqual(expect.arrayContaining(['npm run docs:build', 'npx vitest run test/shipping/site.test.ts']));
   });
 });
 
-test('dependencies of every kind here are updated', () => {
+test('Dependabot updates every kind of dependency', () => {
   const { updates } = parse(read('.github/dependabot.yml')) as {
     updates: { 'package-ecosystem': string; directory?: string; directories?: string[] }[];
   };

@@ -1,4 +1,4 @@
-/** How Markdown of the repository becomes pages of the site. What is built of them: test/shipping/site.test.ts. */
+/** How Markdown in the repository becomes pages of the site. test/shipping/site.test.ts tests the built site. */
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -10,23 +10,23 @@ const PAGE = 'docs/how-to/redis.md';
 describe('a link', () => {
   test.each([
     ['to another page leads to its address', '../reference/cli.md', `${SITE_BASE}/reference/cli/`],
-    ['to a heading of it keeps the heading', '../limits.md#http2', `${SITE_BASE}/limits/#http2`],
+    ['to a heading of another page keeps the heading', '../limits.md#http2', `${SITE_BASE}/limits/#http2`],
     ['to the index page of a folder leads to the folder', 'README.md', `${SITE_BASE}/how-to/`],
     ['to a folder with an index page leads to it', '../adr', `${SITE_BASE}/adr/`],
     ['to the first page leads to the front page', '../README.md', `${SITE_BASE}/`],
-    ['to a document of the root leads to its page', '../../SECURITY.md', `${SITE_BASE}/project/security/`],
+    ['to a document in the root leads to its page', '../../SECURITY.md', `${SITE_BASE}/project/security/`],
     ['to a picture leads to the picture', '../images/lifetimes.svg', `${SITE_BASE}/images/lifetimes.svg`],
     ['to anything else leads to the repository', '../../k8s/base', `${REPOSITORY_URL}/blob/main/k8s/base`],
     ['to the README leads to the repository', '../../README.md', `${REPOSITORY_URL}/blob/main/README.md`],
-    ['to a heading of the same page stays', '#steps', '#steps'],
-    ['to another site stays', 'https://example.com/a.md', 'https://example.com/a.md'],
+    ['to a heading of the same page is unchanged', '#steps', '#steps'],
+    ['to another site is unchanged', 'https://example.com/a.md', 'https://example.com/a.md'],
   ])('%s', (_title, target, address) => {
     expect(addressOf(PAGE, target)).toBe(address);
   });
 });
 
 describe('a page', () => {
-  test('has the title of its first heading, and the rest as its text', () => {
+  test('takes its title from the first heading, and its text from the rest', () => {
     const page = pageOf(
       PAGE,
       '<!-- Generated. -->\n\n# A `title`\n\nFirst *words*,\nand [more](../limits.md).\n\n## Next\n',
@@ -50,13 +50,13 @@ describe('a page', () => {
     expect(description).toMatch(/word…$/);
   });
 
-  test('keeps what stands in code, whatever it looks like', () => {
+  test('keeps code unchanged, even if it looks like a link', () => {
     const code = '```md\n[a](../limits.md)\n```\n\nand `[b](../limits.md)`, but [`c`](../limits.md)\n';
     const { body } = pageOf(PAGE, `# Title\n\n${code}`);
     expect(body).toBe(code.replace('[`c`](../limits.md)', `[\`c\`](${SITE_BASE}/limits/)`));
   });
 
-  test('loses no text, whatever it says', () => {
+  test('loses no text', () => {
     fc.assert(
       fc.property(fc.array(fc.stringMatching(/^[ -~]{0,30}$/)), (lines) => {
         const text = `x${lines.join('\n').replaceAll(/[<([]/g, '')}`;
@@ -76,17 +76,17 @@ describe('the site', () => {
     );
   });
 
-  test('has a title and a description for each', () => {
+  test('has a title and a description for every page', () => {
     expect(pages.filter(({ title, description }) => title === '' || description === '')).toEqual([]);
   });
 
-  test('serves pictures and the OpenAPI document as they are', () => {
+  test('serves pictures and the OpenAPI document unchanged', () => {
     expect(siteFiles()).toEqual(expect.arrayContaining(['images/lifetimes.svg', 'reference/admin-api.openapi.yaml']));
   });
 });
 
 describe('the sidebar', () => {
-  test('has the kinds of documentation, in order', () => {
+  test('lists the kinds of documentation in order', () => {
     expect(sidebar().map(({ label }) => label)).toEqual([
       'Tutorial',
       'How-to guides',
@@ -98,7 +98,7 @@ describe('the sidebar', () => {
     ]);
   });
 
-  test('has a group for each heading of an index page, with the pages that its lists name', () => {
+  test('has a group for each heading of an index page, with the pages listed there', () => {
     const markdown = `# How-to
 
 A [link in prose](redis.md) is no entry.
