@@ -7,7 +7,7 @@ import { cli, temporaryFile } from './support.ts';
 
 const DEAD = 'http://127.0.0.1:9';
 
-test('health is 0 while the gateway lives, and 1 when nothing answers', async () => {
+test('health exits with 0 while the gateway is alive, and 1 when nothing answers', async () => {
   await using instance = await startInstance();
   const url = `http://127.0.0.1:${instance.adminPort}`;
   expect(await cli(['health', '--admin-url', url])).toMatchObject({ code: 0, out: 'alive\n' });
@@ -21,7 +21,7 @@ test('health is 0 while the gateway lives, and 1 when nothing answers', async ()
   });
 });
 
-test('health finds the admin listener by the environment, or by the configuration', async () => {
+test('health finds the admin listener through the environment or the configuration', async () => {
   await using instance = await startInstance();
   const env = { SALLYPORT_ADMIN_URL: `http://127.0.0.1:${instance.adminPort}` };
   expect((await cli(['health'], { env })).code).toBe(0);
@@ -116,7 +116,7 @@ test('--token-file replaces the tokenFile of the configuration', async () => {
 });
 
 test.each([[['sessions', 'revoke']], [['sessions', 'revoke', 'h', '--subject', 's']]])(
-  '%j is a wrong command line',
+  '%j is an invalid command line',
   async (argv) => {
     expect(await cli(argv)).toMatchObject({ code: 2, err: expect.stringContaining('either a HANDLE or --subject') });
   },
@@ -129,7 +129,7 @@ test.each([
   '{"sessions":[{}],"revoked":[1]}',
   '{"sessions":{"length":0},"revoked":"all"}',
   '{"kind":"constructor","until":"2030-01-01T00:00:00Z","hasExpired":false}',
-])('an answer in JSON from something else, %s, does not pass as that of an admin listener', async (body) => {
+])('the JSON answer %s does not pass for that of an admin listener', async (body) => {
   const server = createServer((_request, response) => void response.end(body));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   onTestFinished(() => void server.close());

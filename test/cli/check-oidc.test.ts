@@ -1,4 +1,4 @@
-/** `sallyport check oidc`, against a real identity provider, and against one that has every fault. */
+/** `sallyport check oidc` against a real identity provider, and against one with every fault. */
 
 import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:https';
@@ -30,7 +30,7 @@ interface Setup {
   readonly loginOrigin?: string;
   readonly clocks?: Clocks;
   readonly stdin?: PassThrough;
-  /** Called with the address at which somebody is asked to log in. */
+  /** Called with the address of the login that the user is asked to open. */
   readonly onAddress?: (address: string) => void;
 }
 
@@ -91,28 +91,31 @@ async function findings(provider: AskedProvider, about: string, setup: Setup = {
 const failed = (text: RegExp) => [expect.objectContaining({ verdict: 'failure', text: expect.stringMatching(text) })];
 const fine = [expect.objectContaining({ verdict: 'ok' })];
 
-describe('a provider that fits', () => {
-  test.each<IdentityProviderOptions>([{}, { pushedAuthorizationRequests: 'off' }])('%j', async (options) => {
-    await using idp = await IdentityProvider.start(options);
-    const { code, out, err } = await check(idp);
-    const { usable, findings: all } = JSON.parse(out) as { usable: boolean; findings: readonly Finding[] };
-    expect([code, err, usable]).toEqual([0, '', true]);
-    expect(all.filter(({ verdict }) => verdict === 'failure' || verdict === 'warning')).toEqual([]);
-    for (const about of [
-      'issuer',
-      'PKCE',
-      'ID token',
-      'client',
-      'scopes',
-      'keys',
-      'clock',
-      'redirect URI',
-      'credential',
-    ])
-      expect(all.filter((finding) => finding.about === about)).toEqual(fine);
-  });
+describe('a suitable provider', () => {
+  test.each<IdentityProviderOptions>([{}, { pushedAuthorizationRequests: 'off' }])(
+    'with %j passes',
+    async (options) => {
+      await using idp = await IdentityProvider.start(options);
+      const { code, out, err } = await check(idp);
+      const { usable, findings: all } = JSON.parse(out) as { usable: boolean; findings: readonly Finding[] };
+      expect([code, err, usable]).toEqual([0, '', true]);
+      expect(all.filter(({ verdict }) => verdict === 'failure' || verdict === 'warning')).toEqual([]);
+      for (const about of [
+        'issuer',
+        'PKCE',
+        'ID token',
+        'client',
+        'scopes',
+        'keys',
+        'clock',
+        'redirect URI',
+        'credential',
+      ])
+        expect(all.filter((finding) => finding.about === about)).toEqual(fine);
+    },
+  );
 
-  test('is told in lines, without a secret, and nobody is logged in', async () => {
+  test('is reported in lines, without a secret and without a login', async () => {
     await using idp = await IdentityProvider.start();
     const { code, out } = await check(idp, {}, ['corporate']);
     expect(code).toBe(0);
@@ -124,7 +127,7 @@ describe('a provider that fits', () => {
 });
 
 describe('a redirect URI', () => {
-  test.each(['off', 'offered'] as const)('that is not registered is found, pushed requests %s', async (par) => {
+  test.each(['off', 'offered'] as const)('that is not registered is reported, pushed requests %s', async (par) => {
     await using idp = await IdentityProvider.start({ pushedAuthorizationRequests: par });
     const found = await findings(idp, 'redirect URI', {
       origins: ['https://shop.example.com', 'https://admin.example.com'],
@@ -132,19 +135,19 @@ describe('a redirect URI', () => {
     expect(found).toEqual([...fine, ...failed(/^https:\/\/admin\.example\.com\/auth\/callback\/corporate/)]);
   });
 
-  test('has to be registered for the login origin only, where there is one', async () => {
+  test('needs registration only for the login origin, if there is one', async () => {
     await using idp = await IdentityProvider.start();
     const origins = ['https://admin.example.com', 'https://shop.example.com'];
     const loginOrigin = 'https://shop.example.com';
     expect(await findings(idp, 'redirect URI', { origins, loginOrigin })).toEqual(fine);
   });
 
-  test('is found by a form as well', async () => {
+  test('is checked with formPost as well', async () => {
     await using idp = await IdentityProvider.start();
     expect(await findings(idp, 'redirect URI', { keys: { responseMode: 'formPost' } })).toEqual(fine);
   });
 
-  test('cannot be told where the provider shows a page in any case', async () => {
+  test('cannot be checked at a provider that always shows a page', async () => {
     await using server = await pageServer();
     const keys = {
       issuer: undefined,
@@ -157,14 +160,14 @@ describe('a redirect URI', () => {
   });
 });
 
-test.each(['off', 'offered'] as const)('a wrong secret is found, pushed requests %s', async (par) => {
+test.each(['off', 'offered'] as const)('a wrong secret is reported, pushed requests %s', async (par) => {
   await using idp = await IdentityProvider.start({ pushedAuthorizationRequests: par });
-  const secret = 'the secret of somebody else, as long as it has to be';
+  const secret = 'the secret of someone else, as long as it has to be';
   expect(await findings(idp, 'credential', { secret })).toEqual(failed(/invalid_client/));
 });
 
 test.each(['off', 'offered'] as const)(
-  'a scope that the client may not have is found, pushed requests %s',
+  'a scope that the client may not request is reported, pushed requests %s',
   async (par) => {
     await using idp = await IdentityProvider.start({ pushedAuthorizationRequests: par, client: { scope: 'openid' } });
     expect(await findings(idp, 'redirect URI')).toEqual(failed(/invalid_scope/));
@@ -187,7 +190,7 @@ describe('metadata', () => {
       /client_secret_basic or client_secret_post/,
     ],
     ['userinfo', { userinfo_endpoint: undefined }, { userinfo: true }, /no such endpoint/],
-  ])('that do not fit: %s', async (about, metadata, keys, text) => {
+  ])('with a fault are reported: %s', async (about, metadata, keys, text) => {
     await using provider = await HostileProvider.start();
     provider.metadata = metadata;
     expect(await findings(provider, about, { keys })).toEqual(failed(text));
@@ -199,26 +202,23 @@ describe('metadata', () => {
     ['ok', { logoutAtProvider: true }, 'https://id.example.com/end'],
     ['warning', { logoutAtProvider: true }, undefined],
     ['note', {}, undefined],
-  ])(
-    'RP-Initiated Logout §2.1: a logout that goes on at the provider needs an endpoint there: %s',
-    async (verdict, keys, url) => {
-      await using provider = await HostileProvider.start();
-      provider.metadata = { end_session_endpoint: url };
-      expect(await findings(provider, 'logout', { keys })).toMatchObject([{ verdict }]);
-    },
-  );
+  ])('RP-Initiated Logout §2.1: a logout at the provider needs an endpoint there: %s', async (verdict, keys, url) => {
+    await using provider = await HostileProvider.start();
+    provider.metadata = { end_session_endpoint: url };
+    expect(await findings(provider, 'logout', { keys })).toMatchObject([{ verdict }]);
+  });
 
   test.each([
     ['note', ['authorization_code', 'refresh_token'], { revalidate: '5m', scopes: ['openid'] }],
     ['failure', ['authorization_code'], { revalidate: '5m', scopes: ['openid'] }],
-  ])('a refresh token that revalidate needs: %s', async (verdict, grants, keys) => {
+  ])('revalidate needs a refresh token: %s', async (verdict, grants, keys) => {
     await using provider = await HostileProvider.start();
     provider.metadata = { grant_types_supported: grants };
     expect(await findings(provider, 'refresh token', { keys })).toMatchObject([{ verdict }]);
     expect(await findings(provider, 'refresh token', {})).toEqual([]);
   });
 
-  test('every rule that is broken has its line', async () => {
+  test('each broken rule has its own line', async () => {
     await using provider = await HostileProvider.start();
     provider.metadata = { code_challenge_methods_supported: ['plain'], response_types_supported: ['token'] };
     const { code, out } = await check(provider, {}, ['corporate']);
@@ -227,7 +227,7 @@ describe('metadata', () => {
     expect(out).toMatch(/^corporate: 2 will not work\n$/m);
   });
 
-  test('a scope and a claim that are not listed are told', async () => {
+  test('scopes and claims that are not listed are reported', async () => {
     await using provider = await HostileProvider.start();
     provider.metadata = { claims_supported: ['sub', 'email', 'name'] };
     const keys = { scopes: ['openid', 'groups'], groups: 'groups' };
@@ -240,7 +240,7 @@ describe('metadata', () => {
     expect(await findings(provider, 'claims', { keys })).toMatchObject([{ verdict: 'note' }]);
   });
 
-  test('what a provider says cannot move the cursor of a terminal', async () => {
+  test('text from a provider cannot move the cursor of a terminal', async () => {
     await using provider = await HostileProvider.start();
     provider.metadata = { issuer: 'https://x\u001b[2J\u0007', scopes_supported: ['\u001b]0;owned\u0007'] };
     const { out } = await check(provider, {}, ['corporate']);
@@ -251,13 +251,13 @@ describe('metadata', () => {
 test.each([
   ['behind', 60_000],
   ['ahead', -60_000],
-])('a clock that is %s is found', async (word, aheadMs) => {
+])('a clock that is %s is reported', async (word, aheadMs) => {
   await using idp = await IdentityProvider.start();
   const clocks = { ...systemClocks, wallMs: () => systemClocks.wallMs() + aheadMs };
   expect(await findings(idp, 'clock', { clocks })).toEqual(failed(new RegExp(`is (59|60|61|62) s ${word}`)));
 });
 
-test('a provider that is down fails with the address', async () => {
+test('a provider that is down is reported with its address', async () => {
   await using idp = await IdentityProvider.start();
   await idp.pause();
   expect(await findings(idp, 'metadata')).toEqual(failed(/openid-configuration: ECONNREFUSED$/));
@@ -273,7 +273,7 @@ describe('the certificate', () => {
     expect(found).toMatchObject({ verdict, text: expect.stringMatching(text) });
   });
 
-  test('of an authority that nobody knows is named', async () => {
+  test('of an unknown authority is reported', async () => {
     await using server = await tlsServer(90);
     const found = await findings(server.provider, 'certificate');
     expect(found).toEqual(failed(/UNABLE_TO_VERIFY_LEAF_SIGNATURE|UNABLE_TO_GET_ISSUER_CERT|SELF_SIGNED/));
@@ -283,7 +283,7 @@ describe('the certificate', () => {
 describe('RFC 8705: a client certificate', () => {
   const clients = new TestAuthority('Clients');
 
-  /** What is found about a provider that offers something, by a gateway with a certificate that ends in a while. */
+  /** The findings of a gateway whose certificate ends after `days`, about a provider with this metadata. */
   async function found(about: string, metadata: Record<string, unknown>, days = 90): Promise<readonly Finding[]> {
     using files = new CertificateFiles();
     await using provider = await HostileProvider.start();
@@ -297,12 +297,12 @@ describe('RFC 8705: a client certificate', () => {
     return await findings(provider, about, { keys: { clientSecretFile: undefined, clientCertificate } });
   }
 
-  test.each(['tls_client_auth', 'self_signed_tls_client_auth'])('is taken by a provider with %s', async (method) => {
+  test.each(['tls_client_auth', 'self_signed_tls_client_auth'])('is accepted by a provider with %s', async (method) => {
     const offered = { token_endpoint_auth_methods_supported: ['client_secret_basic', method] };
     expect(await found('client', offered)).toMatchObject([{ verdict: 'ok', text: `authenticates by ${method}` }]);
   });
 
-  test('§2.1: of no use to a provider that takes only secrets is found', async () => {
+  test('§2.1: is reported as useless if the provider accepts only secrets', async () => {
     expect(await found('client', {})).toEqual(
       failed(/^the gateway would use tls_client_auth or self_signed_tls_client_auth/),
     );
@@ -311,17 +311,17 @@ describe('RFC 8705: a client certificate', () => {
   test.each([
     ['note', { token_endpoint: 'https://mtls.example.com/token' }, /^at endpoints of its own for token_endpoint$/],
     ['note', undefined, /^at the usual endpoints$/],
-  ])('§5: where it is presented is said: %s %j', async (verdict, aliases, text) => {
+  ])('§5: the report says where it is presented: %s %j', async (verdict, aliases, text) => {
     const all = await found('mutual TLS', { mtls_endpoint_aliases: aliases });
     expect(all).toMatchObject([{ verdict, text: expect.stringMatching(text) }]);
   });
 
-  test('§5: an alias that is not https is found', async () => {
+  test('§5: an alias without https is reported', async () => {
     const aliases = { token_endpoint: 'http://mtls.example.com/token' };
     expect(await found('endpoints', { mtls_endpoint_aliases: aliases })).toEqual(failed(/token_endpoint is not https/));
   });
 
-  test('§3: access tokens that no upstream can use are told', async () => {
+  test('§3: bound access tokens, which no upstream can use, are reported', async () => {
     const [bound] = await found('mutual TLS', { tls_client_certificate_bound_access_tokens: true });
     expect(bound?.text).toContain('no upstream can use them');
   });
@@ -335,7 +335,7 @@ describe('RFC 8705: a client certificate', () => {
     expect(all).toMatchObject([{ verdict, text: expect.stringMatching(text) }]);
   });
 
-  test('of the key of assertions is watched, too, and has to be its own', async () => {
+  test('for the key of assertions is checked too, and has to match the key', async () => {
     using files = new CertificateFiles();
     await using provider = await HostileProvider.start();
     const clientAssertion = files.write('client', clients.issue({ names: ['shop.example.com'] }));
@@ -347,7 +347,7 @@ describe('RFC 8705: a client certificate', () => {
     );
   });
 
-  test('is presented by the check: a provider over TLS takes it', async () => {
+  test('is presented by the check, to a provider over TLS', async () => {
     using files = new CertificateFiles();
     const servers = new TestAuthority('Servers');
     const tls = {
@@ -371,7 +371,7 @@ describe('RFC 8705: a client certificate', () => {
   });
 });
 
-test('a name that is not in login.oidc is a usage error that lists the others', async () => {
+test('a name that is not in login.oidc is an error that lists the names there', async () => {
   const provider = { issuer: 'https://id.example.com', clientId: 'shop', clientSecret: 'x'.repeat(32) };
   expect(await check(provider, {}, ['corprate'])).toMatchObject({
     code: 2,
@@ -383,7 +383,7 @@ describe('--login', () => {
   test.each([
     [{ emailDomains: ['example.com'] }, 0, /^ok +login +this user is let in$/m],
     [{ groups: ['navy'] }, 1, /^FAILS +login +this user is refused by allow\.groups: in none of them$/m],
-  ])('shows names of claims, the subject and the verdict of allow %j', async (allow, code, verdict) => {
+  ])('shows the names of claims, the subject, and the verdict of allow %j', async (allow, code, verdict) => {
     await using idp = await IdentityProvider.start({ claimsIn: 'idToken' });
     const keys = { allow, groups: 'groups', roles: 'roles', scopes: ['openid', 'profile', 'email', 'groups', 'roles'] };
     const stdin = new PassThrough();
@@ -401,7 +401,7 @@ describe('--login', () => {
     expect(out).not.toMatch(/ada@example\.com|Lovelace/);
   });
 
-  test('takes no address of another login', async () => {
+  test('refuses the address of another login', async () => {
     await using idp = await IdentityProvider.start();
     const stdin = new PassThrough();
     stdin.end('https://shop.example.com/auth/callback/corporate?code=x&state=y\n');
@@ -429,7 +429,7 @@ async function logIn(idp: IdentityProvider, address: string): Promise<string> {
   throw new Error('the provider does not send the browser back');
 }
 
-/** An HTTPS server that has nothing but a certificate. */
+/** An HTTPS server with a certificate but no content. */
 async function tlsServer(days: number) {
   const directory = temporaryDirectory();
   const authority = new TestAuthority();

@@ -4,7 +4,7 @@ import { programHelp } from '../../src/cli/help.ts';
 import { Program } from './program.ts';
 import { cli } from './support.ts';
 
-test('without a command the help is written to standard error, and the exit code is 2', async () => {
+test('without a command, the help goes to standard error, and the exit code is 2', async () => {
   expect(await cli([])).toEqual({ code: 2, out: '', err: programHelp(COMMAND_GROUPS) });
 });
 
@@ -36,11 +36,11 @@ describe.each(COMMANDS.map((command) => [command.name, command] as const))('%s',
     ).toBeLessThanOrEqual(100);
   });
 
-  test('help for it by "help" is the same', async () => {
+  test('"help" shows the same text', async () => {
     expect((await cli(['help', ...name.split(' ')])).out).toBe((await cli([...name.split(' '), '-h'])).out);
   });
 
-  test('an option that it does not have is refused with the nearest one that it has', async () => {
+  test('an unknown option is refused with a suggestion', async () => {
     const { code, err, out } = await cli([...name.split(' '), '--hepl']);
     expect(code).toBe(2);
     expect(out).toBe('');
@@ -66,27 +66,27 @@ test.each(['users', 'sessions', 'keys', 'token'])('%s --help lists the commands 
 
 test.each([
   ['an unknown command', ['valdate'], 'unknown command "valdate": did you mean validate?', null],
-  ['half a command', ['keys'], 'keys is a group of commands: keys generate, keys rotate, keys list', null],
+  ['an incomplete command', ['keys'], 'keys is a group of commands: keys generate, keys rotate, keys list', null],
   [
-    'an unknown half',
+    'an unknown subcommand',
     ['keys', 'rotat'],
     'keys is a group of commands: keys generate, keys rotate, keys list: did you mean keys rotate?',
     null,
   ],
-  ['a value where none belongs', ['routes', '--json=yes'], '--json takes no value', 'routes'],
+  ['an unexpected value', ['routes', '--json=yes'], '--json takes no value', 'routes'],
   ['an option without its value', ['routes', '--config'], '--config needs a value: FILE', 'routes'],
   ['an option in place of a value', ['routes', '--config', '--json'], '--config needs a value: FILE', 'routes'],
   [
-    'another choice',
+    'an unknown choice',
     ['validate', '--format', 'jsn'],
     '--format must be one of text, json, github: did you mean json?',
     'validate',
   ],
-  ['an option twice', ['routes', '-c', 'a', '-c', 'b'], '--config is given more than once', 'routes'],
+  ['a repeated option', ['routes', '-c', 'a', '-c', 'b'], '--config is given more than once', 'routes'],
   ['a missing argument', ['explain', 'GET'], 'URL is missing', 'explain'],
-  ['an argument too many', ['routes', 'x'], '"x" is one argument too many', 'routes'],
+  ['an extra argument', ['routes', 'x'], '"x" is one argument too many', 'routes'],
   ['a missing option', ['token', 'verify'], '--jwks is missing; or give --config instead', 'token verify'],
-])('%s is a wrong command line', async (_title, argv, message, command) => {
+])('%s is an invalid command line', async (_title, argv, message, command) => {
   const { code, out, err } = await cli(argv);
   expect(code).toBe(2);
   expect(out).toBe('');
@@ -101,7 +101,7 @@ test('a missing configuration is reported in one clear line, with exit code 1 an
   });
 });
 
-test('SALLYPORT_CONFIG names the configuration where --config does not', async () => {
+test('SALLYPORT_CONFIG names the configuration unless --config does', async () => {
   const env = { SALLYPORT_CONFIG: 'elsewhere.yaml' };
   expect((await cli(['routes'], { env })).err).toBe('elsewhere.yaml: there is no such file\n');
   expect((await cli(['routes', '-c', 'here.yaml'], { env })).err).toBe('here.yaml: there is no such file\n');
@@ -110,13 +110,13 @@ test('SALLYPORT_CONFIG names the configuration where --config does not', async (
   );
 });
 
-test('the program itself answers with the version of package.json', async () => {
+test('the program prints the version of package.json', async () => {
   const program = new Program(['version', '--json']);
   expect(await program.ended).toBe(0);
   expect(JSON.parse(program.out)).toMatchObject({ version: '0.1.0', node: process.version });
 });
 
-test('the program itself exits with 2 for a wrong command line', async () => {
+test('the program exits with 2 for an invalid command line', async () => {
   const program = new Program(['strat']);
   expect(await program.ended).toBe(2);
   expect(program.err).toContain('did you mean start?');

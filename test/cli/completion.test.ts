@@ -7,7 +7,7 @@ import { cli, temporaryDirectory, temporaryFile } from './support.ts';
 
 const [FISH, ZSH] = [findProgram(['fish']), findProgram(['zsh'])];
 
-/** What is typed, and words of which each is offered, and nothing else that begins as the last word typed. */
+/** What is typed, and all words that are offered for the last one. */
 const TYPED: readonly (readonly [typed: string, offered: readonly string[]])[] = [
   ['sallyport k', ['keys']],
   ['sallyport keys ', ['generate', 'list', 'rotate']],
@@ -43,13 +43,13 @@ test.skipIf(FISH === null)('fish completes commands, options and their values', 
   expect(replies).toEqual(TYPED.map(([, offered]) => offered));
 });
 
-test.skipIf(ZSH === null)('zsh takes the completions of bash', async () => {
+test.skipIf(ZSH === null)('zsh uses the completions of bash', async () => {
   const dump = join(temporaryDirectory(), 'dump');
   const line = `autoload -U compinit; compinit -u -d ${dump}; source ${await script('zsh')}; print -r -- $_comps[sallyport]`;
   expect(execFileSync(ZSH as string, ['-f', '-c', line], { encoding: 'utf8' })).toContain('_sallyport');
 });
 
-describe('every script', () => {
+describe('the script', () => {
   test.each(['bash', 'zsh', 'fish'])('for %s has every command and every option', async (shell) => {
     const { out, code } = await cli(['completion', shell]);
     expect(code).toBe(0);
@@ -61,7 +61,7 @@ describe('every script', () => {
     }
   });
 
-  test('is for a shell that it knows', async () => {
+  test('for an unknown shell is refused with a suggestion', async () => {
     expect(await cli(['completion', 'fisch'])).toMatchObject({ code: 2, err: expect.stringContaining('fish') });
   });
 });

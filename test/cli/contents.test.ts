@@ -1,4 +1,4 @@
-/** What is in the files that a configuration names: `validate` finds what `start` would refuse, at the key and all at once. */
+/** The contents of files that a configuration names: `validate` reports at each key what `start` would refuse, all at once. */
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -84,7 +84,7 @@ interface Problems {
   }[];
 }
 
-/** The findings: place, message, without the directory. */
+/** The place and message of each finding, without the directory. */
 async function findings(path: string, ...options: string[]): Promise<string[]> {
   const { out } = await cli(['validate', '--format', 'json', ...options, path]);
   const { problems } = JSON.parse(out) as Problems;
@@ -115,7 +115,7 @@ const CASES: readonly (readonly [title: string, written: Written, expected: read
     ],
   ],
   [
-    'CFG-02: a users file with mistakes, in readable words, one finding each',
+    'CFG-02: a users file with mistakes, with one readable finding each',
     { more: 'login: { password: { usersFile: users.yaml } }' },
     [
       'users.yaml:2:5 users[0].passwordHash is required',
@@ -124,7 +124,7 @@ const CASES: readonly (readonly [title: string, written: Written, expected: read
     ].map((said) => `6 login.password.usersFile: login.password.usersFile: ${said}`),
   ],
   [
-    'a logo with a script in it',
+    'a logo with a script',
     { more: 'pages: { logoFile: script.svg }' },
     ['6 pages.logoFile: pages.logoFile: script.svg has a script'],
   ],
@@ -150,7 +150,7 @@ const CASES: readonly (readonly [title: string, written: Written, expected: read
     ],
   ],
   [
-    'CFG-16: an HS256 secret of an issuer that is too short',
+    'CFG-16: an issuer with an HS256 secret that is too short',
     { more: issuer('secretFile: short.txt') },
     ['6 issuers.a.secretFile: issuers.a.secretFile: short.txt has 9 bytes; HS256 needs at least 32 (RFC 7518 §3.2)'],
   ],
@@ -160,17 +160,17 @@ const CASES: readonly (readonly [title: string, written: Written, expected: read
     ['6 issuers.a.jwksFile: issuers.a.jwksFile: jwks.json has no key for ES256'],
   ],
   [
-    'a public key that is none',
+    'an invalid public key',
     { more: issuer('algorithms: [ES256], publicKeyFile: x.pem') },
     ['6 issuers.a.publicKeyFile: issuers.a.publicKeyFile: x.pem is not a public key or certificate in PEM'],
   ],
   [
-    'a CA for the keys of an issuer that is none',
+    'an invalid CA for the keys of an issuer',
     { more: issuer('algorithms: [ES256], jwksUrl: https://a/jwks, fetch: { caFile: x.pem }') },
     ['6 issuers.a.fetch.caFile: issuers.a.fetch.caFile: x.pem is not a PEM certificate'],
   ],
   [
-    'a certificate that is no PEM',
+    'a certificate that is not PEM',
     { listeners: tls('x.pem', 'tls.key') },
     [`3 ${PAIR}.certFile: ${PAIR}.certFile: x.pem is not a PEM certificate`],
   ],
@@ -180,12 +180,12 @@ const CASES: readonly (readonly [title: string, written: Written, expected: read
     [`3 ${PAIR}.certFile: ${PAIR}.certFile: half.pem is not a PEM certificate`],
   ],
   [
-    'a key that is that of another certificate',
+    'the key of another certificate',
     { listeners: tls('tls.crt', 'other.key') },
     [`3 ${PAIR}.keyFile: ${PAIR}.keyFile: other.key is not the key of the certificate`],
   ],
   [
-    'R11: an expired certificate that is the only one, and a CA for client certificates that is none',
+    'R11: a single expired certificate, and an invalid CA for client certificates',
     {
       listeners:
         'public: { address: 127.0.0.1:0, tls: { certificates: [{ certFile: expired.crt, keyFile: expired.key }], clientCertificates: { caFile: x.pem } } }',
@@ -199,17 +199,17 @@ const CASES: readonly (readonly [title: string, written: Written, expected: read
     ],
   ],
   [
-    'a CA of an upstream that is none: every request would be a 502',
+    'an invalid CA of an upstream, for which every request would get 502',
     { upstream: ', tls: { caFile: x.pem }' },
     ['4 upstreams.app.tls.caFile: upstreams.app.tls.caFile: x.pem is not a PEM certificate'],
   ],
   [
-    'a client certificate for an upstream that is none',
+    'an invalid client certificate for an upstream',
     { upstream: ', tls: { certFile: x.pem, keyFile: tls.key }' },
     ['4 upstreams.app.tls.certFile: upstreams.app.tls.certFile: x.pem is not a PEM certificate'],
   ],
   [
-    'a CA of an upstream that is none, and a client key that is that of another certificate',
+    'an invalid CA of an upstream, and a client key of another certificate',
     { upstream: ', tls: { caFile: x.pem, certFile: tls.crt, keyFile: other.key }' },
     [
       '4 upstreams.app.tls.caFile: upstreams.app.tls.caFile: x.pem is not a PEM certificate',
@@ -217,40 +217,40 @@ const CASES: readonly (readonly [title: string, written: Written, expected: read
     ],
   ],
   [
-    'a CA of Redis that is none',
+    'an invalid CA of Redis',
     {
       more: 'store: { redis: { url: rediss://redis, tls: { caFile: x.pem } } }\nupstreamToken: { algorithm: HS256, secretFile: secret.txt }',
     },
     ['6 store.redis.tls.caFile: store.redis.tls.caFile: x.pem is not a PEM certificate'],
   ],
   [
-    'an empty password of Redis',
+    'an empty Redis password',
     {
       more: 'store: { redis: { url: redis://redis, passwordFile: empty.txt } }\nupstreamToken: { algorithm: HS256, secretFile: secret.txt }',
     },
     ['6 store.redis.passwordFile: store.redis.passwordFile: empty.txt is empty'],
   ],
   [
-    'a secret of a trusted backend that is too short',
+    'a trusted backend with a secret that is too short',
     { more: 'login: { trustedBackends: [{ id: a, clientSecretFile: short.txt }] }' },
     [
       '6 login.trustedBackends[0].clientSecretFile: login.trustedBackends[0].clientSecretFile: short.txt has a secret of fewer than 32 characters',
     ],
   ],
   [
-    'a secret of a client of the token endpoint that is too short',
+    'a client of the token endpoint with a secret that is too short',
     { more: client('clientSecretFile: short.txt') },
     [
       '6 tokenEndpoint.clients.cart.clientSecretFile: tokenEndpoint.clients.cart.clientSecretFile: short.txt has a secret of fewer than 32 characters',
     ],
   ],
   [
-    'keys of a client of the token endpoint that are none',
+    'a client of the token endpoint with invalid keys',
     { more: client('jwksFile: x.pem') },
     ['6 tokenEndpoint.clients.cart.jwksFile: tokenEndpoint.clients.cart.jwksFile: x.pem is not JSON'],
   ],
   [
-    'an empty secret and a CA that is none, for an authorization server',
+    'an empty secret and an invalid CA for an authorization server',
     { more: destination('clientSecretFile: empty.txt, caFile: x.pem') },
     ['clientSecretFile: empty.txt is empty', 'caFile: x.pem is not a PEM certificate'].map((said) => {
       const key = `outbound.destinations[0].token.clientCredentials.${said.slice(0, said.indexOf(':'))}`;
@@ -258,12 +258,12 @@ const CASES: readonly (readonly [title: string, written: Written, expected: read
     }),
   ],
   [
-    'a directory that is not there is called a directory',
+    'a missing directory, which the finding calls a directory',
     { more: 'upstreamToken: { keys: { directory: nowhere } }' },
     ['6 upstreamToken.keys.directory: upstreamToken.keys.directory names a directory that does not exist'],
   ],
   [
-    'mistakes of the configuration and in files, together',
+    'mistakes in the configuration and in files together',
     {
       listeners: `${tls('tls.crt', 'other.key')}, admin: { tokenFile: short.txt }`,
       upstream: ', tls: { caFile: x.pem }',
@@ -284,7 +284,7 @@ describe('validate', () => {
     expect(await findings(written(config))).toEqual(expected);
   });
 
-  test('what can be used has no findings, and nothing is written', async () => {
+  test('reports nothing about usable files, and writes nothing', async () => {
     const path = written({
       listeners: tls('tls.crt', 'tls.key', ', clientCertificates: { caFile: ca.pem }'),
       upstream: ', tls: { caFile: ca.pem, certFile: tls.crt, keyFile: tls.key }',
@@ -320,7 +320,7 @@ describe('validate', () => {
     const hosts = async (config: Written) =>
       (await uncovered(config)).map(({ message }) => /cover(?:s)? (\S+),/.exec(message)?.[1]);
 
-    test('A7: is a warning at the certificates, which says what to do and which acceptWarnings silences', async () => {
+    test('A7: is a warning at the certificates, with advice, which acceptWarnings silences', async () => {
       const config = { origins: 'https://other.test', listeners: served('tls') };
       expect(await uncovered(config)).toMatchObject([
         {
@@ -334,26 +334,26 @@ describe('validate', () => {
       expect(await uncovered({ ...config, more: 'acceptWarnings: [tls/uncovered-host]' })).toEqual([]);
     });
 
-    test('RFC 9525 §6.3: a wildcard is one whole label, and a common name covers nothing', async () => {
+    test('RFC 9525 §6.3: a wildcard covers one whole label, and a common name covers nothing', async () => {
       const origins = '[https://a.example.com, https://a.b.example.com, https://shop.other.test, https://example.com]';
       const expected = ['a.b.example.com', 'shop.other.test', 'example.com'];
       expect(await hosts({ origins, listeners: served('wild', 'nameless') })).toEqual(expected);
     });
 
-    test('A7: every certificate counts for a name, and each host is named once, whatever its port', async () => {
+    test('A7: any certificate may cover a host name, and each host is reported once for all ports', async () => {
       const origins = '[https://shop.example.com, https://b.test, https://b.test:8443]';
       expect(await hosts({ origins, listeners: served('expired', 'tls') })).toEqual(['b.test']);
       expect(await hosts({ listeners: served('expired', 'tls') })).toEqual([]);
     });
 
-    test('A7: an address needs to be in the certificate that is served by default', async () => {
+    test('A7: an IP address has to be in the default certificate', async () => {
       const origins = '[https://127.0.0.1, "https://[::1]"]';
       expect(await hosts({ origins, listeners: served('wild', 'tls') })).toEqual(['::1']);
       expect(await hosts({ origins, listeners: served('expired', 'wild') })).toEqual(['::1']);
       expect(await hosts({ origins, listeners: served('tls', 'wild') })).toEqual(['127.0.0.1', '::1']);
     });
 
-    test('A7: nothing is said without TLS, of http, of a file that was not read, and without files', async () => {
+    test('A7: is not reported without TLS, for http, for an unread file, or with --no-files', async () => {
       const origins = 'https://other.test';
       expect(await uncovered({ origins })).toEqual([]);
       expect(await uncovered({ origins: 'http://localhost', listeners: served('tls') })).toEqual([]);
@@ -362,7 +362,7 @@ describe('validate', () => {
     });
   });
 
-  test('--no-files looks into none', async () => {
+  test('--no-files reads no files', async () => {
     const path = written({
       upstream: ', tls: { caFile: x.pem }',
       more: issuer('algorithms: [ES256], jwksFile: jwks.json'),
@@ -370,7 +370,7 @@ describe('validate', () => {
     expect(await findings(path, '--no-files')).toEqual([]);
   });
 
-  test('LOG-01: nothing of what is in a file is in any finding', async () => {
+  test('LOG-01: no finding shows the contents of a file', async () => {
     for (const [, config] of CASES) {
       const { out } = await cli(['validate', written(config)]);
       expect(out).not.toContain('too-short');
@@ -379,7 +379,7 @@ describe('validate', () => {
   });
 });
 
-test('start says all of it, in the same words and with the places, and exits with 1', async () => {
+test('start reports all findings, in the same words and with their places, and exits with 1', async () => {
   const path = written({
     upstream: ', tls: { caFile: x.pem }',
     more: 'upstreamToken: { keys: { directory: keys } }\nlogin: { password: { usersFile: users.yaml } }',

@@ -10,7 +10,7 @@ import { cli } from './support.ts';
 
 const left = () => readdirSync(tmpdir()).filter((name) => name.startsWith('sallyport-dev-'));
 
-test('without a file: a login, a token that is told in words, a public path, and nothing left behind', async () => {
+test('dev needs no file: a login, the claims of a token, a public path, and nothing left behind', async () => {
   await using upstream = await RecordingUpstream.start();
   const before = left();
   const options = [
@@ -41,7 +41,7 @@ test('without a file: a login, a token that is told in words, a public path, and
   expect(JSON.parse(claims)).toMatchObject({ sub: 'ada', roles: ['admin'], email: 'ada@example.com', aud: 'app' });
   await gateway.says(/GET \/orders {2}200 {2}route app {2}ada {2}\d+ ms\n/);
 
-  // The same token goes upstream again, and is not told again.
+  // The same token goes upstream again, and its claims are not shown again.
   await browser.open('http://localhost/again');
   await gateway.says(/GET \/again {2}200/);
   expect(gateway.out.match(/claims of the token for route/g)).toHaveLength(1);
@@ -60,7 +60,7 @@ test('without a file: a login, a token that is told in words, a public path, and
   expect(gateway.err).toBe('');
 });
 
-test('a port that is in use is named by its option, not by a key of a file that nobody wrote', async () => {
+test('a port in use is reported by its option, not by a key of a file that nobody wrote', async () => {
   const taken = createServer();
   await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
   const { port } = taken.address() as AddressInfo;
@@ -69,7 +69,7 @@ test('a port that is in use is named by its option, not by a key of a file that 
   taken.close();
 });
 
-test('says so when a browser did not keep the session cookie', async () => {
+test('dev says so when a browser does not keep the session cookie', async () => {
   await using upstream = await RecordingUpstream.start();
   const gateway = new Program(['dev', '--upstream', upstream.origin, '--port', '0']);
   const [, port = ''] = await gateway.says(/\(on 127\.0\.0\.1:(\d+)/);

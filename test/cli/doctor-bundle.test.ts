@@ -1,4 +1,4 @@
-/** The archive of `sallyport doctor --bundle`: what is in it, and what never is. */
+/** The archive of `sallyport doctor --bundle`: its contents, and what it never contains. */
 
 import { execFile } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
@@ -13,10 +13,10 @@ import { rawRequest, requestHead } from '../support/raw-client.ts';
 import { cli, temporaryDirectory, temporaryFile } from './support.ts';
 
 const run = promisify(execFile);
-/** Never to be seen. */
+/** Must never appear. */
 const CANARY = 'canary-5ecret-of-at-least-32-characters';
 
-test('LOG-01: has findings, configurations, metrics and requests, and no secret of either', async () => {
+test('LOG-01: the bundle has findings, configurations, metrics and requests, without their secrets', async () => {
   await using instance = await startInstance({
     files: { 'token.secret': CANARY, 'client.secret': CANARY, 'hs256.secret': CANARY },
     config: {
@@ -76,7 +76,7 @@ test('LOG-01: has findings, configurations, metrics and requests, and no secret 
   });
 });
 
-test('of a gateway that is down has what there is', async () => {
+test('the bundle of a gateway that is down has what is available', async () => {
   const path = temporaryFile('sallyport.yaml', 'version: 1\n');
   const directory = temporaryDirectory();
   const { code } = await cli(['doctor', '-c', path, '--bundle', 'b.tar.gz', '--admin-url', 'http://127.0.0.1:1'], {
@@ -85,14 +85,14 @@ test('of a gateway that is down has what there is', async () => {
   expect([code, existsSync(join(directory, 'b.tar.gz'))]).toEqual([1, true]);
 });
 
-test('that cannot be written is said', async () => {
+test('a bundle that cannot be written is reported', async () => {
   const path = temporaryFile('sallyport.yaml', 'version: 1\n');
   const { code, err } = await cli(['doctor', '-c', path, '--bundle', '/no/such/place/b.tar.gz']);
   expect([code, err]).toEqual([1, expect.stringContaining('/no/such/place/b.tar.gz cannot be written')]);
 });
 
 describe('a tar archive', () => {
-  test('is read back by tar as it was written, whatever the lengths', async () => {
+  test('is read back unchanged by tar, with files of any length', async () => {
     const directory = temporaryDirectory();
     const lengths = [0, 1, 511, 512, 513, 1_024, 100_000];
     const files = lengths.map((length) => ({ name: `folder/${length}.txt`, text: 'ü'.repeat(length) }));
@@ -103,7 +103,7 @@ describe('a tar archive', () => {
     expect(statSync(join(directory, 'folder/1.txt')).mtimeMs).toBe(Date.UTC(2027, 0, 15));
   });
 
-  test('is whole blocks, two of them empty at the end', () => {
+  test('consists of whole blocks and ends with two empty ones', () => {
     fc.assert(
       fc.property(fc.array(fc.string({ unit: 'grapheme' }), { maxLength: 4 }), (texts) => {
         const archive = tarOf(
@@ -116,7 +116,7 @@ describe('a tar archive', () => {
     );
   });
 
-  test('takes no name that does not fit', () => {
+  test('refuses a name that is too long', () => {
     expect(() => tarOf([{ name: 'ü'.repeat(51), text: '' }], 0)).toThrow(TypeError);
   });
 });

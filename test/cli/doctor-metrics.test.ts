@@ -1,4 +1,4 @@
-/** The counters that `sallyport doctor` judges are those that a gateway has. */
+/** The counters that `sallyport doctor` judges exist in a gateway. */
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { metricFindings } from '../../src/cli/doctor/metric-checks.ts';
@@ -9,7 +9,7 @@ let instance: TestInstance;
 let metrics: string;
 beforeAll(async () => {
   instance = await startInstance();
-  // Of the log itself: openDependencies registers it in a process.
+  // The log's own counters, which openDependencies registers in a process.
   const lost = ['stdout', 'audit_file']
     .map((output) => `sallyport_log_lines_lost_total{output="${output}"} 0\n`)
     .join('');
@@ -22,7 +22,7 @@ const found = (text: string | null) =>
     ({ verdict, about, text: said }) => `${verdict} ${about}: ${said}`,
   );
 
-test('all of them are zero at the start', () => {
+test('all counters are zero at the start', () => {
   expect(found(metrics)).toEqual(['ok limits: since the start, none was reached, and no log line was lost']);
 });
 
@@ -49,18 +49,18 @@ test.each([
     'failure revocations: revocations dropped before their end, because there were too many: 1,234',
   ],
   ['config_watch_errors_total', 'warning reload: failures to watch a file: 1,234'],
-])('%s above zero is a trouble', (series, line) => {
+])('%s above zero is reported', (series, line) => {
   const zero = `\nsallyport_${series} 0\n`;
   expect(metrics).toContain(zero);
   expect(found(metrics.replace(zero, `\nsallyport_${series} 1234\n`))).toEqual([line]);
 });
 
-test('series of the same metric are summed; one whose name only begins alike is another', () => {
+test('series of the same metric are summed, without those of a metric with a longer name', () => {
   const text =
     '\nsallyport_store_errors_total{reason="timeout"} 2\nsallyport_store_errors_total{reason="reply"} 3\nsallyport_store_errors_total_x 9\n';
   expect(found(text)).toEqual(['warning store: commands to the store that failed: 5']);
 });
 
-test('metrics that could not be read are a trouble', () => {
+test('metrics that could not be read are reported', () => {
   expect(found(null)).toEqual(['warning metrics: could not be read']);
 });

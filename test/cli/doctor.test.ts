@@ -1,4 +1,4 @@
-/** `sallyport doctor`: each kind of trouble is made, with real servers, and is named. */
+/** `sallyport doctor`: each kind of trouble is caused with real servers, and is reported. */
 
 import { chmodSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -37,7 +37,7 @@ async function diagnose(argv: readonly string[], clocks: Clocks = systemClocks):
   return { code, ...(JSON.parse(out) as Omit<Diagnosis, 'code'>) };
 }
 
-/** Without warnings about what a test has no use for. */
+/** Without warnings that have nothing to do with the test. */
 const quiet = (options: InstanceTestOptions): InstanceTestOptions => ({
   ...options,
   config: { acceptWarnings: ['login/no-way-in', 'config/unused'], ...options.config },
@@ -45,7 +45,7 @@ const quiet = (options: InstanceTestOptions): InstanceTestOptions => ({
 const start = (options: Parameters<typeof startInstance>[0] & object) =>
   startInstance({ ...options, ...quiet(options) });
 
-/** Beside a running gateway, with its configuration. */
+/** Diagnoses a running gateway, with its configuration. */
 const beside = (instance: TestInstance, clocks?: Clocks) =>
   diagnose(
     [
@@ -55,7 +55,7 @@ const beside = (instance: TestInstance, clocks?: Clocks) =>
     clocks,
   );
 
-/** Of a configuration that no gateway runs. */
+/** Diagnoses a configuration that no gateway runs. */
 async function ofFile(options: InstanceTestOptions, files: Readonly<Record<string, string>> = {}, clocks?: Clocks) {
   const directory = temporaryDirectory();
   for (const [name, text] of Object.entries({ 'admin.token': ADMIN_TOKEN, ...files }))
@@ -76,7 +76,7 @@ async function ofFile(options: InstanceTestOptions, files: Readonly<Record<strin
   return diagnose(['-c', path], clocks);
 }
 
-/** What is not in order, as `verdict about: text`. */
+/** The failures and warnings, as `verdict about: text`. */
 const troubles = ({ findings }: Diagnosis) =>
   findings
     .filter(({ verdict }) => verdict === 'failure' || verdict === 'warning')
@@ -94,7 +94,7 @@ beforeAll(async () => {
 afterAll(() => upstream[Symbol.asyncDispose]());
 
 describe('a gateway in good health', () => {
-  test('has no trouble, and a line for each thing that was looked at; exit code 0', async () => {
+  test('has no trouble, and a line for each check; exit code 0', async () => {
     await using instance = await start({ upstream: upstream.origin });
     const diagnosis = await beside(instance);
     expect([troubles(diagnosis), diagnosis.code, diagnosis.well]).toEqual([[], 0, true]);
@@ -102,7 +102,7 @@ describe('a gateway in good health', () => {
     expect(fine).toEqual(['configuration', 'gateway', 'readiness', 'drift', 'feed', 'limits', 'requests']);
   });
 
-  test('every finding that is a trouble says why it matters and what to do; no other has a why', async () => {
+  test('only a finding of trouble says why it matters, and it says what to do', async () => {
     const diagnosis = await ofFile({ config: { store: { redis: { url: 'redis://127.0.0.1:1' } } } });
     expect(troubles(diagnosis).length).toBeGreaterThan(1);
     for (const { verdict, why, cure } of diagnosis.findings) {
@@ -113,7 +113,7 @@ describe('a gateway in good health', () => {
 });
 
 describe('a gateway that is down', () => {
-  test('is named, and its file is looked at nevertheless; exit code 1', async () => {
+  test('is reported, and its file is still checked; exit code 1', async () => {
     const diagnosis = await ofFile({ upstream: upstream.origin });
     expect(diagnosis.code).toBe(1);
     expect(troubles(diagnosis)).toEqual([
@@ -122,7 +122,7 @@ describe('a gateway that is down', () => {
     expect(about(diagnosis, 'configuration')[0]?.text).toMatch(/sallyport\.yaml is valid$/);
   });
 
-  test('with a configuration that is not valid: its mistakes, each at its line', async () => {
+  test('with an invalid configuration: each mistake is reported at its line', async () => {
     const diagnosis = await ofFile({
       routes: [{ id: 'a', match: { path: '/' }, credential: 'none', upstream: 'orderz' }],
     });
@@ -132,7 +132,7 @@ describe('a gateway that is down', () => {
     ]);
   });
 
-  test('without a configuration file', async () => {
+  test('without a configuration file: both are reported', async () => {
     const path = join(temporaryDirectory(), 'none.yaml');
     const diagnosis = await diagnose(['-c', path]);
     expect(troubles(diagnosis)).toEqual([
@@ -143,7 +143,7 @@ describe('a gateway that is down', () => {
 });
 
 describe('the admin listener', () => {
-  test('that refuses the token: the rest is looked at', async () => {
+  test('that refuses the token: the rest is still checked', async () => {
     await using instance = await start({ upstream: upstream.origin });
     writeFileSync(join(instance.file.directory, 'other.token'), `${ADMIN_TOKEN}-no`);
     const diagnosis = await diagnose([
@@ -156,7 +156,7 @@ describe('the admin listener', () => {
     expect(about(diagnosis, 'readiness')[0]?.verdict).toBe('ok');
   });
 
-  test('that is something else', async () => {
+  test('that is another program is reported', async () => {
     const server = createServer((_request, response) => response.end('<html>hello</html>'));
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const { port } = server.address() as AddressInfo;
@@ -167,7 +167,7 @@ describe('the admin listener', () => {
     expect(troubles(diagnosis)).toContainEqual(expect.stringContaining('does not answer like an admin listener'));
   });
 
-  test('asked without a configuration file says what it knows', async () => {
+  test('can be diagnosed without a configuration file', async () => {
     await using instance = await start({ upstream: upstream.origin });
     const diagnosis = await diagnose([
       ...['-c', join(temporaryDirectory(), 'none.yaml'), '--admin-url', `http://127.0.0.1:${instance.adminPort}`],
@@ -179,7 +179,7 @@ describe('the admin listener', () => {
 });
 
 describe('readiness and drift', () => {
-  test('a required upstream that is down', async () => {
+  test('report a required upstream that is down', async () => {
     await using instance = await start({
       config: {
         listeners: {
@@ -195,7 +195,7 @@ describe('readiness and drift', () => {
     ]);
   });
 
-  test('a file that was changed and not reloaded, one that was rejected, and a key that needs a restart', async () => {
+  test('report a file that was not reloaded, one that was rejected, and a key that needs a restart', async () => {
     await using instance = await start({ upstream: upstream.origin });
     const { reloader } = instance.instance;
     const inUse = reloader.inUse.hash;
@@ -223,9 +223,9 @@ describe('Redis', () => {
     redis = await RedisServer.start();
   });
   afterAll(() => redis[Symbol.asyncDispose]());
-  /** Findings about the store of a configuration with this Redis, and about clocks. */
+  /** The findings about the store and about clocks, for a configuration with these Redis keys. */
   async function ofStore(keys: Record<string, unknown>, files: Readonly<Record<string, string>> = {}, clocks?: Clocks) {
-    // On a busy machine Redis may answer late, which doctor says, too.
+    // On a busy machine Redis may answer late, which doctor reports too.
     return (await ofSlowStore(keys, files, clocks)).filter((line) => !line.includes(': a round trip takes '));
   }
   /** The same, with how long a round trip takes. */
@@ -242,9 +242,9 @@ describe('Redis', () => {
     return troubles(diagnosis).filter((line) => / (?:store|clock): /.test(line));
   }
 
-  test('that is well: version, and no trouble', async () => {
+  test('that is healthy is reported with its version', async () => {
     const diagnosis = await ofFile({ config: { store: { redis: { url: redis.url, commandTimeout: '60s' } } } });
-    // On a busy machine Redis may answer late, which doctor says, too.
+    // On a busy machine Redis may answer late, which doctor reports too.
     const found = about(diagnosis, 'store').filter(({ text }) => !text.startsWith('a round trip takes '));
     expect(found.map(({ verdict, text }) => [verdict, text])).toEqual([
       [
@@ -257,13 +257,13 @@ describe('Redis', () => {
     expect(about(diagnosis, 'clock')).toMatchObject([{ verdict: 'ok' }]);
   });
 
-  test('that is not there', async () => {
+  test('that is down is reported', async () => {
     expect(await ofStore({ url: 'redis://127.0.0.1:1' })).toEqual([
       'failure store: redis (127.0.0.1:1): no connection to Redis (ECONNREFUSED)',
     ]);
   });
 
-  test('that may drop sessions, and has little room left', async () => {
+  test('that may drop sessions and has little memory left is reported', async () => {
     const used = Number(/used_memory:(\d+)/.exec(await redis.cli('INFO', 'memory'))?.[1]);
     await redis.cli('CONFIG', 'SET', 'maxmemory', String(Math.floor(used * 1.05)), 'maxmemory-policy', 'allkeys-lru');
     const found = await ofStore({ url: redis.url });
@@ -274,7 +274,7 @@ describe('Redis', () => {
     ]);
   });
 
-  test('that refuses the password', async () => {
+  test('that refuses the password is reported', async () => {
     await using locked = await RedisServer.start({ password: 'right-password' });
     const found = await ofStore(
       { url: locked.url, passwordFile: 'redis.password' },
@@ -283,7 +283,7 @@ describe('Redis', () => {
     expect(found).toEqual([expect.stringContaining('Redis refuses the user or password (WRONGPASS)')]);
   });
 
-  test('whose user lacks a right', async () => {
+  test('whose user lacks a right is reported', async () => {
     await redis.cli(
       'ACL',
       'SETUSER',
@@ -300,7 +300,7 @@ describe('Redis', () => {
     expect(found).toEqual([expect.stringMatching(/^failure store: .*lacks a right that the gateway needs \(NOPERM\)/)]);
   });
 
-  test('whose user has only what the gateway needs: it is said what is not known', async () => {
+  test('whose user has only the necessary rights: a note says what is unknown', async () => {
     const rights =
       '+get +getrange +set +del +eval +zscore +zrange +zrem +zadd +zcard +pttl +pexpire +setrange +hset +hget +hmget +hdel +time +publish +subscribe +ping +select';
     await redis.cli(
@@ -327,7 +327,7 @@ describe('Redis', () => {
     ]);
   });
 
-  test('whose clock is another one', async () => {
+  test('whose clock is wrong is reported', async () => {
     const ahead: Clocks = { ...systemClocks, wallMs: () => systemClocks.wallMs() + 20_000 };
     expect(await ofStore({ url: redis.url }, {}, ahead)).toEqual([
       expect.stringMatching(/^failure clock: that of the store is (?:1\ds|20s) behind$/),
@@ -338,8 +338,8 @@ describe('Redis', () => {
     ]);
   });
 
-  test('that takes its time', async () => {
-    // Each look at this clock takes it on by a second and more, as if every answer had taken that long.
+  test('that answers slowly is reported', async () => {
+    // Each reading of this clock advances it by another 50 ms, as if every answer took that long.
     let turns = 0;
     const slow: Clocks = { wallMs: systemClocks.wallMs, monotonicMs: () => systemClocks.monotonicMs() + 50 * turns++ };
     expect(await ofSlowStore({ url: redis.url }, {}, slow)).toContainEqual(
@@ -347,7 +347,7 @@ describe('Redis', () => {
     );
   });
 
-  test('that a running gateway has lost: the feed is cut', async () => {
+  test('that a running gateway has lost is reported, as is its interrupted feed', async () => {
     await using lost = await RedisServer.start();
     await using proxy = await RedisProxy.start(lost.port);
     await using instance = await start({
@@ -368,7 +368,7 @@ describe('Redis', () => {
 
 describe('signing keys', () => {
   const clocks = systemClocks;
-  /** Findings about keys of these ages in days, in a directory. */
+  /** The findings about a directory with keys of these ages in days. */
   async function ofKeys(
     agesDays: readonly number[],
     keys: Record<string, unknown>,
@@ -384,13 +384,13 @@ describe('signing keys', () => {
     return about(diagnosis, 'signing keys').map(({ verdict, text }) => `${verdict}: ${text}`);
   }
 
-  test('of which the next one is due at a known time', async () => {
+  test('are reported with the time at which the next one signs', async () => {
     expect(await ofKeys([3], { rotateEvery: '30d' })).toEqual([
       expect.stringMatching(/^ok: the active key has been active for 3d(?: \S+)?; the next one signs from \S+Z$/),
     ]);
   });
 
-  test('that should have been rotated', async () => {
+  test('that should have been rotated are reported', async () => {
     expect(await ofKeys([40], { rotateEvery: '30d' })).toEqual([
       expect.stringMatching(
         /^failure: the active key .* for 40d(?: \S+)?; its successor should have been published by \S+Z$/,
@@ -398,13 +398,13 @@ describe('signing keys', () => {
     ]);
   });
 
-  test('that are old, and that nothing rotates', async () => {
+  test('that are old and are never rotated get a note', async () => {
     expect(await ofKeys([400], {})).toEqual([
       expect.stringMatching(/^note: .* 400d(?: \S+)?, and nothing rotates it$/),
     ]);
   });
 
-  test('that everybody can read', async () => {
+  test('that are world-readable are reported', async () => {
     const open = (directory: string) => {
       for (const file of new Set(keyFilesOf(directory))) chmodSync(join(directory, file), 0o644);
     };
@@ -413,7 +413,7 @@ describe('signing keys', () => {
     );
   });
 
-  test('that are others in the process than in the directory', async () => {
+  test('that differ between the process and the directory are reported', async () => {
     const directory = temporaryDirectory();
     await addKey(directory, 'ES256', clocks.wallMs() - DAY_MS, clocks.wallMs() - DAY_MS);
     await using instance = await start({
@@ -428,7 +428,7 @@ describe('signing keys', () => {
   });
 });
 
-describe('certificates', () => {
+describe('a certificate', () => {
   const authority = new TestAuthority();
   async function ofCertificate(fromDays: number, untilDays: number, names: readonly string[] = ['shop.example.com']) {
     const at = (days: number) => new Date(Date.now() + days * DAY_MS);
@@ -443,27 +443,27 @@ describe('certificates', () => {
       .map(({ verdict, text }) => `${verdict}: ${text}`);
   }
 
-  test('that is good', async () => {
+  test('that is valid is fine', async () => {
     expect(await ofCertificate(-1, 90)).toContainEqual(
       expect.stringMatching(/^ok: of shop\.example\.com is valid until /),
     );
   });
-  test('that ends soon', async () => {
+  test('that ends soon is reported', async () => {
     expect(await ofCertificate(-1, 5)).toContainEqual(
       expect.stringMatching(/^warning: of shop\.example\.com is valid until \S+, for 4d/),
     );
   });
-  test('that has expired', async () => {
+  test('that has expired is reported', async () => {
     expect(await ofCertificate(-30, -1)).toContainEqual(
       expect.stringMatching(/^failure: .*cert\.pem expired on .* \[config\/file\]$/),
     );
   });
-  test('that is not valid yet', async () => {
+  test('that is not valid yet is reported', async () => {
     expect(await ofCertificate(1, 30)).toContainEqual(
       expect.stringMatching(/^failure: of shop\.example\.com is not valid before /),
     );
   });
-  test('that lacks the name of a public origin', async () => {
+  test('that lacks the name of a public origin is reported', async () => {
     expect(await ofCertificate(-1, 90, ['other.example.com'])).toContainEqual(
       expect.stringMatching(/^warning: .*shop\.example\.com.* \[tls\/uncovered-host\]$/),
     );
@@ -482,20 +482,20 @@ describe('issuers', () => {
   const ofIssuer = async (jwksUrl: string) =>
     troubles(await ofFile({ config: issuerAt(jwksUrl) })).filter((line) => /(?:issuer billing|clock)/.test(line));
 
-  test('that answer, with a clock as here', async () => {
+  test('that answer and have the right clock are fine', async () => {
     expect(await ofIssuer(server.origin)).toEqual([]);
   });
 
   test.each([
     [-60_000, /^failure clock: that of issuer billing is 5\ds behind$/],
     [15_000, /^warning clock: that of issuer billing is 1[0-5]s ahead$/],
-  ])('whose clock is off by %d ms', async (offMs, line) => {
+  ])('whose clock is off by %d ms are reported', async (offMs, line) => {
     server.behaviour = (_request, response) =>
       void response.writeHead(200, { date: new Date(Date.now() + offMs).toUTCString() }).end('{"keys":[]}');
     expect(await ofIssuer(server.origin)).toEqual([expect.stringMatching(line)]);
   });
 
-  test('that do not answer, or with an error', async () => {
+  test('that do not answer, or answer with an error, are reported', async () => {
     expect(await ofIssuer('http://127.0.0.1:9')).toEqual([
       'warning issuer billing: http://127.0.0.1:9 does not answer from here: ECONNREFUSED',
     ]);
@@ -503,7 +503,7 @@ describe('issuers', () => {
     expect(await ofIssuer(server.origin)).toEqual([`warning issuer billing: ${server.origin} answers 404 from here`]);
   });
 
-  test('whose keys have not been fetched for long', async () => {
+  test('whose keys have not been fetched for a long time are reported', async () => {
     const clocks = TestClocks.atNow();
     const { publicKey } = await crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, true, ['sign']);
     const jwk = await crypto.subtle.exportKey('jwk', publicKey);
@@ -518,8 +518,8 @@ describe('issuers', () => {
   });
 });
 
-describe('what has happened since the start', () => {
-  test('limits that were reached, and requests that failed, with the advice of why', async () => {
+describe('doctor reports', () => {
+  test('limits that were reached, and failed requests with the advice of "why"', async () => {
     const { promise: arrived, resolve: arrive } = Promise.withResolvers<() => void>();
     const usual = upstream.answer;
     upstream.answer = (request, socket) => arrive(() => usual(request, socket));
@@ -570,7 +570,7 @@ describe('what has happened since the start', () => {
   });
 });
 
-test('for people, a finding is a line, why it matters, and what to do; a last line sums them up', async () => {
+test('the text has a line for each finding, why it matters and what to do, and a summary', async () => {
   await using instance = await start({ config: { upstreams: { app: { endpoints: ['http://127.0.0.1:9'] } } } });
   const { code, out } = await cli([
     ...['doctor', '-c', instance.file.path, '--admin-url', `http://127.0.0.1:${instance.adminPort}`],

@@ -1,4 +1,4 @@
-/** `sallyport explain --as`: what a proxy is told about a request. */
+/** `sallyport explain --as`: the answer that a proxy gets about a request. */
 
 import { describe, expect, test } from 'vitest';
 import { cli } from './support.ts';
@@ -32,7 +32,7 @@ async function asked(...argv: string[]) {
 const BOB = ['--session', 'roles=customer,subject=bob'];
 
 describe.each(['forward-auth', 'auth-request', 'ext-authz', 'ext-authz-grpc'])('--as %s', (form) => {
-  test('a permitted request: what the proxy writes, and the claims of the token', async () => {
+  test('a permitted request: the headers that the proxy adds, and the claims of the token', async () => {
     const said = await asked('GET', '/orders?a=1', '--as', form, ...BOB, '--from', '203.0.113.7');
     expect(said).toMatchObject({
       outcome: 'allowed',
@@ -46,7 +46,7 @@ describe.each(['forward-auth', 'auth-request', 'ext-authz', 'ext-authz-grpc'])('
     expect(JSON.stringify(said)).not.toMatch(/__Host-sid=|Bearer ey/);
   });
 
-  test('a refused request: the status that the proxy gets, and why', async () => {
+  test('a refused request: the status that the proxy gets, and the reason', async () => {
     const navigation = ['--header', 'Accept: text/html'];
     expect(await asked('GET', '/orders', '--as', form, ...navigation)).toMatchObject({
       outcome: 'denied',
@@ -74,18 +74,18 @@ test.each(['ext-authz', 'ext-authz-grpc'])('Envoy is told what to remove: %s', a
   );
 });
 
-test('the text says who forwards', async () => {
+test('the text names the proxy, not an endpoint', async () => {
   const { out } = await ask('GET', '/orders', '--as', 'forward-auth', ...BOB);
   expect(out).toContain('allowed: the proxy gets 200');
   expect(out).not.toContain('127.0.0.1:3000');
 });
 
-test('--expect allow holds for what a proxy is told', async () => {
+test('--expect allow applies to the answer to the proxy', async () => {
   expect((await ask('GET', '/orders', '--as', 'forward-auth', ...BOB, '--expect', 'allow')).code).toBe(0);
   expect((await ask('GET', '/orders', '--as', 'forward-auth', '--expect', 'allow')).code).toBe(1);
 });
 
-test('mistakes of the command line', async () => {
+test('invalid command lines are refused', async () => {
   expect((await ask('GET', '/', '--as', 'forwardauth')).err).toContain('forward-auth');
   expect((await ask('GET', '/', '--as', 'forward-auth', '--outbound')).code).toBe(2);
   const without = CONFIG.replace(/ {2}authorizer:.*\n/, '');

@@ -1,4 +1,4 @@
-/** `explain --http2`: the request as the listener of HTTP/2 reads it. */
+/** `explain --http2`: the request as the HTTP/2 listener reads it. */
 
 import { expect, test } from 'vitest';
 import { cli } from './support.ts';
@@ -22,21 +22,21 @@ async function asked(...argv: string[]) {
   return JSON.parse(out) as Record<string, Record<string, unknown>>;
 }
 
-test('a request is forwarded as one that came over HTTP/2', async () => {
+test('a request is forwarded as if it came over HTTP/2', async () => {
   const explained = await asked('GET', '/x?q=1', '--header', 'X-A: 1');
   expect([explained['outcome'], explained['request']?.['httpVersion']]).toEqual(['forwarded', '2']);
   expect(JSON.stringify(explained)).toContain('2 sallyport');
   expect((await ask('http2: true', 'GET', '/x')).out).toContain('GET /x on shop.example.com over HTTP/2');
 });
 
-test('what the listener refuses is told with its reason', async () => {
+test('a request that the listener refuses is shown with the reason', async () => {
   const { response } = await asked('GET', '/x', '--header', 'Host: evil.test');
   expect(response).toMatchObject({ status: 400, reason: 'request_ambiguous' });
   const many = Array.from({ length: 101 }, (_, at) => ['--header', `X-${at}: 1`]).flat();
   expect((await asked('GET', '/x', ...many))['response']).toMatchObject({ status: 431, note: expect.any(String) });
 });
 
-test('a WebSocket is the handshake of RFC 8441', async () => {
+test('a WebSocket is explained as a handshake of RFC 8441', async () => {
   const handshake = [
     'Connection: Upgrade',
     'Upgrade: websocket',
@@ -47,7 +47,7 @@ test('a WebSocket is the handshake of RFC 8441', async () => {
   expect(outcome).toBe('forwarded');
 });
 
-test('a listener that serves HTTP/1.1 only, or a proxy that asks, is a mistake of the command line', async () => {
+test('--http2 is refused for an HTTP/1.1 listener, with --as and with --outbound', async () => {
   expect(await ask('http2: false', 'GET', '/')).toMatchObject({
     code: 2,
     err: expect.stringContaining('listeners.public.http2'),

@@ -40,7 +40,7 @@ test.each([
   ['shared:cart'],
   ['metadata:cart'],
   ['keys:cart'],
-])('explain makes a token of %s that the gateway accepts, and asks nobody for keys', async (service) => {
+])('explain makes a token of %s that the gateway accepts, and fetches no keys', async (service) => {
   expect(await outcomeOf('/', service)).toMatchObject({ outcome: 'forwarded' });
 });
 
@@ -52,7 +52,7 @@ test.each([
   expect(await outcomeOf('/', service)).toMatchObject({ response: { status: 401, reason: 'token_invalid', note } });
 });
 
-test('explain judges ServiceAccounts', async () => {
+test('explain applies rules about ServiceAccounts', async () => {
   expect(await outcomeOf('/shop', 'cluster:system:serviceaccount:shop:cart')).toMatchObject({ outcome: 'forwarded' });
   expect(await outcomeOf('/shop', 'cluster:system:serviceaccount:bank:cart')).toMatchObject({
     response: { status: 403 },

@@ -1,4 +1,4 @@
-/** `sallyport explain --outbound`: what would become of a call of the workload. */
+/** `sallyport explain --outbound`: what would happen to a call of the workload. */
 
 import { describe, expect, test } from 'vitest';
 import { cli } from './support.ts';
@@ -45,7 +45,7 @@ async function asked(...argv: string[]) {
 }
 
 describe('a call of the workload', () => {
-  test('with a service token: its claims, the Host of the endpoint, and nothing that the workload has sent itself', async () => {
+  test('with a service token: its claims, the Host of the endpoint, and no header that the workload forged', async () => {
     const sent = ['--header', 'Authorization: Bearer mallory', '--header', 'X-Forwarded-For: 6.6.6.6'];
     const said = await asked('GET', 'http://own.internal/x?y=1', ...sent, '--header', 'X-Token: mallory');
     expect(said).toMatchObject({
@@ -70,22 +70,19 @@ describe('a call of the workload', () => {
       '<the token of the call, exchanged at https://id/token for orders>',
       { host: 'orders:8443' },
     ],
-  ])(
-    '%j: what somebody else gives out is said in words, and nobody is asked for it',
-    async (argv, claims, upstream) => {
-      expect(await asked(...argv)).toMatchObject({
-        outcome: 'forwarded',
-        upstream,
-        token: { kind: 'of somebody else', header: 'Authorization', claims },
-      });
-      expect((await ask(...argv)).out).toContain(`Token       ${claims}\n`);
-    },
-  );
+  ])('%j: a token from elsewhere is described in words, and not fetched', async (argv, claims, upstream) => {
+    expect(await asked(...argv)).toMatchObject({
+      outcome: 'forwarded',
+      upstream,
+      token: { kind: 'of somebody else', header: 'Authorization', claims },
+    });
+    expect((await ask(...argv)).out).toContain(`Token       ${claims}\n`);
+  });
 
   test.each([
-    ['without a token where one is exchanged', ['GET', 'http://user.internal/'], 'credential_missing'],
-    ['to a host that is no destination', ['GET', 'http://evil.internal/'], 'host_not_served'],
-    ['to a path that is no destination', ['GET', '/elsewhere'], 'route_not_found'],
+    ['without a token to exchange', ['GET', 'http://user.internal/'], 'credential_missing'],
+    ['to a host that is not a destination', ['GET', 'http://evil.internal/'], 'host_not_served'],
+    ['to a path that is not a destination', ['GET', '/elsewhere'], 'route_not_found'],
     ['from a browser', ['GET', 'http://own.internal/', '--header', 'Origin: https://evil'], 'browser_forbidden'],
   ])('%s is refused', async (_what, argv, reason) => {
     expect(await asked(...argv)).toMatchObject({ outcome: 'denied', response: { reason } });
@@ -96,13 +93,13 @@ describe('a call of the workload', () => {
 test.each([
   ['a session', ['--session', 'roles=a']],
   ['a service token', ['--service', 'shop/cart']],
-])('%s is not what a workload presents', async (_what, argv) => {
+])('%s is refused as the credential of a workload', async (_what, argv) => {
   const { code, err } = await ask('GET', '/', ...argv);
   expect(code).toBe(2);
   expect(err).toContain('on the outbound side the workload calls');
 });
 
-test('a configuration without an outbound side has nothing to explain there', async () => {
+test('a configuration without an outbound side is refused', async () => {
   const stdin = CONFIG.slice(0, CONFIG.indexOf('outbound:'));
   const { code, err } = await cli(['explain', '--outbound', 'GET', '/', '-c', '-'], { stdin });
   expect(code).toBe(2);

@@ -1,4 +1,4 @@
-/** `explain --token-file`: what the gateway would do with a token that somebody has. */
+/** `explain --token-file`: what the gateway would do with an existing token. */
 
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -34,7 +34,7 @@ routes:
     upstream: app
 `;
 
-/** Asks with a token, and checks that no part of it is printed. */
+/** Runs `explain` with a token, and checks that no part of it is printed. */
 async function ask(token: string, ...argv: string[]) {
   const { code, out, err } = await cli(
     ['explain', 'GET', '/x', '--config', '-', '--token-file', temporaryFile('token', `Bearer ${token}\n`), ...argv],
@@ -56,7 +56,7 @@ async function answer(token: string, ...argv: string[]) {
 }
 
 describe('A7: explain --token-file', () => {
-  test('judges what the token says by the rules of its issuer, and says that its signature is not verified', async () => {
+  test('applies the rules of the issuer to the claims, and says that the signature is not verified', async () => {
     const token = await ext.token({ scope: 'orders:read' });
     const { outcome, token: minted, credential } = await answer(token);
     expect(outcome).toBe('forwarded');
@@ -67,27 +67,27 @@ describe('A7: explain --token-file', () => {
   test.each([
     ['another subject', { sub: 'mallory' }, 'subject is not listed'],
     ['another audience', { aud: 'orders' }, 'aud is missing, malformed, or does not mean us'],
-    ['a long life', { exp: Math.floor(Date.now() / 1_000) + 7_200 }, 'lifetime is longer than is accepted'],
-    ['an end that has passed', { iat: 1_000, exp: 1_100 }, 'token has expired'],
-    ['an issuer that nobody knows', { iss: 'https://other.example' }, 'issuer is not one that the route accepts'],
-  ])('a token with %s is refused for what is wrong with it', async (_title, claims, note) => {
+    ['a long lifetime', { exp: Math.floor(Date.now() / 1_000) + 7_200 }, 'lifetime is longer than is accepted'],
+    ['an expiry in the past', { iat: 1_000, exp: 1_100 }, 'token has expired'],
+    ['an unknown issuer', { iss: 'https://other.example' }, 'issuer is not one that the route accepts'],
+  ])('refuses a token with %s for that reason', async (_title, claims, note) => {
     const { outcome, response } = await answer(await ext.token(claims));
     expect([outcome, response?.note]).toEqual(['denied', note]);
   });
 
-  test('an algorithm that the issuer does not have is refused as such', async () => {
+  test('refuses an algorithm that the issuer does not have', async () => {
     const [, payload, signature] = (await ext.token()).split('.');
     const header = Buffer.from('{"alg":"RS256","typ":"JWT"}').toString('base64url');
     const { response } = await answer(`${header}.${payload}.${signature}`);
     expect(response?.note).toBe('algorithm is not one of the issuer’s');
   });
 
-  test('a ServiceAccount token needs no cluster, and keeps the name that the cluster has for itself', async () => {
+  test('needs no cluster for a ServiceAccount token, and keeps its issuer', async () => {
     const { outcome, token } = await answer(await cluster.token({ sub: 'system:serviceaccount:shop:web' }));
     expect([outcome, token?.claims['presented_iss']]).toEqual(['forwarded', 'https://cluster.example']);
   });
 
-  test('a token of our own that stands for a session is that of its user, with the attributes of --session', async () => {
+  test('treats a session token of the gateway as its user, with the attributes of --session', async () => {
     using own = await TokenAuthority.create('https://shop.example.com');
     const token = await own.token({ sub: 'alice', sid: 'h'.repeat(43), typ: 'JWT' });
     expect((await answer(token)).outcome).toBe('denied');
@@ -99,7 +99,7 @@ describe('A7: explain --token-file', () => {
     ]);
   });
 
-  test('a file that has no token is a wrong command line, which does not repeat it', async () => {
+  test('refuses a file without a token, without repeating it', async () => {
     const { code, err } = await ask('canary.canary.canary');
     expect([code, err.includes('no JWT')]).toEqual([2, true]);
     expect((await ask(await ext.token(), '--session', 'roles=admin')).err).toContain('--session goes with a token');

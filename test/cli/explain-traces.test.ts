@@ -1,4 +1,4 @@
-/** `explain` where traces are configured: it says which context passes, and records nothing. */
+/** `explain` with traces configured: it shows which context passes, and records nothing. */
 
 import { expect, test } from 'vitest';
 import { TestCollector } from '../support/telemetry/collector.ts';

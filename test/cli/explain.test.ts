@@ -42,7 +42,7 @@ async function asked(...argv: string[]) {
   return JSON.parse(out) as Record<string, unknown>;
 }
 
-test('a user who may: the upstream gets the rewritten path, the identity and a token for its audience', async () => {
+test('for a permitted user, the upstream gets the rewritten path, the identity and a token for its audience', async () => {
   expect(
     await asked(
       'GET',
@@ -83,7 +83,7 @@ test('a user who may: the upstream gets the rewritten path, the identity and a t
   });
 });
 
-test('S6: a path that the upstream may read as another one is shown with the route that decides', async () => {
+test('S6: a path that the upstream may read differently is shown with the route that decides', async () => {
   const routes = [
     'assets, match: { path: /assets }, credential: none',
     'mine, match: { path: /assets/mine }, credential: session',
@@ -97,7 +97,7 @@ ${routes.map((text) => `  - { id: ${text}, upstream: orders, pathExceptions: [se
   });
 });
 
-test("headers that the gateway owns, and those that the route removes, are named as removed; the route's own values stay hidden", async () => {
+test("removed headers of the gateway and the route are listed, and the route's own values stay hidden", async () => {
   const { out } = await ask(
     'GET',
     '/api/orders',
@@ -117,28 +117,28 @@ test("headers that the gateway owns, and those that the route removes, are named
   expect(out).not.toContain('hunter2');
 });
 
-test('no token and no session id are shown, only decoded claims', async () => {
+test('shows decoded claims, but no token and no session id', async () => {
   const { out } = await ask('GET', '/api/orders', '--session', 'roles=admin,tier=gold');
   expect(out).not.toMatch(/eyJ/);
   expect(out).not.toMatch(/__Host-sid=/);
   expect(out).toContain('"aud": "orders-api"');
 });
 
-describe('what is refused says why, and what the client gets', () => {
+describe('a refusal shows the reason and what the client gets', () => {
   test.each([
     [
-      'nobody, to a page',
+      'no credential, for a page',
       ['GET', '/api/orders', '--header', 'Accept: text/html'],
       { status: 302, reason: 'credential_missing' },
     ],
-    ['nobody, by a program', ['GET', '/api/orders'], { status: 401, reason: 'credential_missing' }],
+    ['no credential, from a program', ['GET', '/api/orders'], { status: 401, reason: 'credential_missing' }],
     [
       'a user without the role',
       ['GET', '/api/orders', '--session', 'roles=guest,tier=gold'],
       { status: 403, reason: 'route_forbidden' },
     ],
     [
-      'a page of somebody else',
+      'a page of another origin',
       ['POST', '/api/orders', '--session', 'roles=admin,tier=gold', '--header', 'Origin: https://evil.example'],
       { status: 403, reason: 'origin_forbidden' },
     ],
@@ -153,7 +153,7 @@ describe('what is refused says why, and what the client gets', () => {
       ['GET', 'https://other.example.com/api/orders'],
       { status: 421, reason: 'host_not_served' },
     ],
-    ['a path that is not there', ['GET', '/nothing'], { status: 404, reason: 'route_not_found' }],
+    ['a path without a route', ['GET', '/nothing'], { status: 404, reason: 'route_not_found' }],
     [
       'a body over the limit',
       ['POST', '/api/orders', '--session', 'roles=admin,tier=gold', '--header', 'Content-Length: 1025'],
@@ -173,7 +173,7 @@ describe('what is refused says why, and what the client gets', () => {
     expect(await asked(...argv)).toMatchObject({ outcome: 'denied', response, upstream: null, token: null });
   });
 
-  test('a method that the route does not list is refused, and does not go on to the next route', async () => {
+  test('a method that the route does not list, without trying the next route', async () => {
     const { passedOver, route, response } = await asked('DELETE', '/api/orders', '--session', 'roles=admin');
     expect(route).toBeNull();
     expect(response).toMatchObject({ status: 405 });
@@ -181,7 +181,7 @@ describe('what is refused says why, and what the client gets', () => {
   });
 });
 
-test('a call of gRPC is answered with a status of gRPC', async () => {
+test('a gRPC call is answered with a gRPC status', async () => {
   const call = ['POST', '/internal', '--header', 'content-type: application/grpc'];
   expect(await asked(...call)).toMatchObject({
     response: { status: 200, reason: 'credential_missing', headers: { 'grpc-status': '16' } },
@@ -190,13 +190,13 @@ test('a call of gRPC is answered with a status of gRPC', async () => {
   expect(headers).toMatchObject({ added: { via: '2 sallyport' } });
 });
 
-test('an unsafe request with a session is assumed to come from a page of the same origin, and the output says so', async () => {
+test('the output says that an unsafe request with a session is assumed to come from the same origin', async () => {
   const { out } = await ask('POST', '/api/orders', '--session', 'roles=admin,tier=gold');
   expect(out).toContain('Verdict     allowed');
   expect(out).toContain('sent from a page of the same origin');
 });
 
-test('a service token that goes on as it was presented is shown as such, with the claims that it has', async () => {
+test('a service token that is forwarded as presented is shown as such, with its claims', async () => {
   const { token } = await asked('GET', '/relay', '--service', 'cluster:cart,scope=orders:read,team=a');
   expect(token).toMatchObject({
     kind: 'as presented',
@@ -219,7 +219,7 @@ test('a service token with the scope is verified by the rules of its issuer', as
   });
 });
 
-test('S7: how long streams of a token last is said, and that they outlive it where the issuer says so', async () => {
+test('S7: shows how long streams of a token last, and whether they outlive it', async () => {
   const request = ['explain', 'GET', '/relay', '--service', 'cluster:a', '-c', '-'];
   const bounded = await cli(request, { stdin: CONFIG });
   expect(bounded.out).toMatch(/^Streams +end 30s after the token expires$/m);
@@ -230,7 +230,7 @@ test('S7: how long streams of a token last is said, and that they outlive it whe
   expect(await asked('GET', '/assets/x')).toMatchObject({ streams: null });
 });
 
-test('an origin at which nobody logs in is said to have its login elsewhere', async () => {
+test('an origin without a login is shown with the origin where people log in', async () => {
   const both = '[https://shop.example.com, https://admin.example.org]';
   const config = CONFIG.replace('publicOrigin: https://shop.example.com', `publicOrigin: ${both}`).replace(
     'login: {',
@@ -241,7 +241,7 @@ test('an origin at which nobody logs in is said to have its login elsewhere', as
   expect(await read('https://shop.example.com/api/x')).not.toContain('people log in');
 });
 
-test('the headers of a trusted proxy are believed, those of others are not', async () => {
+test('only the headers of a trusted proxy are believed', async () => {
   const client = async (from: string) =>
     (await asked('GET', '/assets/x', '--from', from, '--header', 'X-Forwarded-For: 203.0.113.7')) as {
       canonical: { client: string };
@@ -250,13 +250,13 @@ test('the headers of a trusted proxy are believed, those of others are not', asy
   expect((await client('192.0.2.9')).canonical.client).toBe('192.0.2.9');
 });
 
-test("the gateway's own endpoints answer for themselves", async () => {
+test("the gateway's own endpoints are shown as such", async () => {
   for (const path of ['/auth/login', '/auth/nothing', '/.well-known/jwks.json']) {
     expect(await asked('GET', path)).toMatchObject({ outcome: 'own endpoint', route: null, response: null });
   }
 });
 
-test('none of the files that the configuration names are needed', async () => {
+test('the files that the configuration names are not needed', async () => {
   expect((await ask('GET', '/api/orders', '--session', 'roles=admin,tier=gold')).code).toBe(0);
 });
 
@@ -292,7 +292,7 @@ test.each([
   [['GET', '/x', '--session', 'age:=x'], 'is not JSON'],
   [['GET', '/x', '--session', 'a=b', '--service', 'cluster:x'], 'not both'],
   [['GET', '/x', '--header', 'X'], '--header is written'],
-])('%j is a wrong command line', async (argv, message) => {
+])('%j is an invalid command line', async (argv, message) => {
   const { code, err } = await ask(...argv);
   expect(code).toBe(2);
   expect(err).toContain(message);
@@ -305,7 +305,7 @@ test('attributes with := are JSON, others are text', async () => {
   expect(other['token']).toMatchObject({ claims: { email: 5 } });
 });
 
-test('what it says is what the running gateway does', async () => {
+test('the explanation matches what the running gateway does', async () => {
   await using upstream = await RecordingUpstream.start();
   const routes = [
     {
@@ -360,7 +360,7 @@ test('what it says is what the running gateway does', async () => {
   expect(upstream.last.values('x-user')).toEqual([headers.added['X-User']]);
 });
 
-describe('a ServiceAccount is named as kubectl names it', () => {
+describe('a ServiceAccount in the notation of kubectl', () => {
   const clustered = (issuers: string) => `
 version: 1
 publicOrigin: https://shop.example.com
@@ -383,7 +383,7 @@ routes:
   };
 
   test.each(['shop/cart', 'cluster:shop/cart', 'cluster:system:serviceaccount:shop:cart'])(
-    '%s is allowed by shop/*, and the upstream learns who it is',
+    '%s is allowed by shop/*, and the upstream learns its name',
     async (service) => {
       expect((await askWith(one, service)).explanation).toMatchObject({
         outcome: 'forwarded',
@@ -415,7 +415,7 @@ routes:
     expect(explanation).toMatchObject({ outcome, ...(response !== null && { response }) });
   });
 
-  test('of two clusters the one that is meant has to be said', async () => {
+  test('has to name its cluster if there are two', async () => {
     const two = clustered(
       '{ cluster: { kubernetes: {} }, other: { kubernetes: { tokenFile: t, caFile: c, apiServer: "https://other:6443" } } }',
     );
@@ -430,7 +430,7 @@ routes:
     });
   });
 
-  test('the claims of the API server can be asked for', async () => {
+  test('has the claims of the API server', async () => {
     const mapped = one.replace(
       'upstreams:',
       'upstreamToken: { claims: { workload: token.kubernetes.io } }\nupstreams:',
@@ -441,14 +441,14 @@ routes:
   });
 });
 
-test('a call on behalf of a user is asked for with an actor, and its token says both', async () => {
+test('a call on behalf of a user names an actor, and its token names both', async () => {
   expect(await asked('GET', '/relay', '--service', 'cluster:bob,act:={"sub":"cart"}')).toMatchObject({
     outcome: 'forwarded',
     token: { kind: 'as presented', claims: { sub: 'bob', act: { sub: 'cart' } } },
   });
 });
 
-describe('how somebody logged in', () => {
+describe('how the user logged in', () => {
   const config = CONFIG.replace(
     'login: { ',
     'login: { oidc: [{ name: corporate, issuer: https://id.example.com, clientId: shop }], ',
@@ -466,7 +466,7 @@ describe('how somebody logged in', () => {
     return out === '' ? err : (JSON.parse(out) as Record<string, unknown>);
   };
 
-  test('a login at a provider that is recent and strong enough passes, and its claims are in the token', async () => {
+  test('a recent and strong login at a provider passes, and its claims are in the token', async () => {
     expect(
       await explained('/payouts', 'provider=corporate,subject=ada,acr=gold,amr=pwd,amr=otp,authAge=4m'),
     ).toMatchObject({
@@ -479,14 +479,14 @@ describe('how somebody logged in', () => {
     });
   });
 
-  test('the access token of the provider is shown in words, where the route sends it', async () => {
+  test("the provider's access token is described in words if the route sends it", async () => {
     const added = { 'X-Provider-Token': '<the access token of corporate>' };
     expect(await explained('/mail', 'provider=corporate')).toMatchObject({ headers: { added } });
     const byPassword = (await explained('/mail', 'subject=bob')) as { headers: { added: object } };
     expect(byPassword.headers.added).not.toHaveProperty('X-Provider-Token');
   });
 
-  test('what does not hold is marked, and the challenge is shown', async () => {
+  test('unmet requirements are marked, and the challenge is shown', async () => {
     const { out } = await cli(['explain', 'GET', '/payouts', '--session', 'acr=silver,authAge=6m', '-c', '-'], {
       stdin: config,
     });
@@ -495,7 +495,7 @@ describe('how somebody logged in', () => {
     expect(out).toContain('insufficient_user_authentication');
   });
 
-  test('a login with a password has an age as well', async () => {
+  test('a login with a password has an age too', async () => {
     expect(await explained('/account', 'subject=bob,authAge=4m')).toMatchObject({ outcome: 'forwarded' });
     expect(await explained('/account', 'subject=bob,authAge=6m')).toMatchObject({
       outcome: 'denied',
@@ -507,7 +507,7 @@ describe('how somebody logged in', () => {
     });
   });
 
-  test('a provider that is not there, and an age that is none, are named', async () => {
+  test('an unknown provider and an invalid age are reported', async () => {
     expect(await explained('/payouts', 'provider=corporat')).toContain('did you mean corporate?');
     expect(await explained('/payouts', 'authAge=soon')).toContain('authAge is a duration, such as authAge=10m');
     expect((await ask('GET', '/api/orders', '--session', 'acr=gold')).err).toContain('write provider=…, one of none');
@@ -531,7 +531,7 @@ routes:
     return (JSON.parse(out) as { limits: unknown }).limits;
   };
 
-  test('those of the client, the session, the route and its body', async () => {
+  test('are those of the client, the session, the route and its body', async () => {
     expect(await limitsOf(limited, 'GET', '/a', '--session', 'roles=customer')).toEqual({
       inProgress: { client: 40, session: 30, route: 20 },
       bodyBytes: 1536,
@@ -542,12 +542,12 @@ routes:
     });
   });
 
-  test('no limit for clients that share the address of an unknown proxy', async () => {
+  test('have none for clients that share the address of an unknown proxy', async () => {
     const unknown = limited.replace(/ trustedProxies: .*/, '}}').replace('}}', ' } }');
     expect(await limitsOf(unknown, 'GET', '/assets/a')).toMatchObject({ inProgress: { client: null } });
   });
 
-  test('are written on a line each', async () => {
+  test('are written on two lines', async () => {
     const text = await cli(['explain', 'GET', '/a', '--session', 'roles=customer', '-c', '-'], { stdin: limited });
     expect(text.out).toMatch(
       /^Limits {6}requests in progress: at most 40 from the client's address, 30 of the session, 20 on the route\n {12}request body: at most 1536B$/m,

@@ -14,7 +14,7 @@ const run = promisify(execFile);
 const modeOf = (path: string) => statSync(path).mode & 0o777;
 const valid = (cwd: string) => cli(['validate', '--format', 'json'], { cwd });
 
-test('what it writes is valid, without a finding, and for its owner only', async () => {
+test('init writes a valid configuration that only its owner can read', async () => {
   const cwd = temporaryDirectory();
   const { code, out, err } = await cli(['init', '--user', 'alice'], { cwd, stdin: 'correct horse battery\n' });
   expect({ code, err }).toEqual({ code: 0, err: '' });
@@ -24,16 +24,16 @@ test('what it writes is valid, without a finding, and for its owner only', async
   const checked = await valid(cwd);
   expect(checked.code).toBe(0);
   expect(JSON.parse(checked.out)).toMatchObject({ problems: [] });
-  // A password that the user chose is in no output.
+  // No output shows a password that the user chose.
   expect(out).not.toContain('correct horse');
   expect((await cli(['users', 'list'], { cwd })).out).toContain('alice');
 });
 
 test.each([
-  ['of a proxy that terminates TLS', ['--origin', 'https://shop.example.com']],
-  ['with a port', ['--origin', 'http://app.localhost:8090', '--upstream', '127.0.0.1:4000']],
-  ['with Redis', ['--redis', 'rediss://:p%40ss@redis.example.com:6380/1']],
-])('what it writes is valid with an origin %s', async (_title, options) => {
+  ['the origin of a proxy that terminates TLS', ['--origin', 'https://shop.example.com']],
+  ['an origin with a port', ['--origin', 'http://app.localhost:8090', '--upstream', '127.0.0.1:4000']],
+  ['Redis', ['--redis', 'rediss://:p%40ss@redis.example.com:6380/1']],
+])('init writes a valid configuration with %s', async (_title, options) => {
   const cwd = temporaryDirectory();
   expect((await cli(['init', ...options], { cwd })).code).toBe(0);
   const checked = await valid(cwd);
@@ -48,7 +48,7 @@ test.each(['4000', ':4000'])('%s alone is a port of this machine, not an IPv4 ad
   expect(text).toContain('publicOrigin: http://localhost:4000 ');
 });
 
-test('the password of Redis goes into a file of its own', async () => {
+test('the Redis password goes into its own file', async () => {
   const cwd = temporaryDirectory();
   await cli(['init', '--redis', 'redis://gateway:p%40ss@127.0.0.1:6380'], { cwd });
   expect(readFileSync(join(cwd, 'redis-password'), 'utf8')).toBe('p@ss\n');
@@ -59,7 +59,7 @@ test('the password of Redis goes into a file of its own', async () => {
 });
 
 test.each(['sallyport.yaml', 'users.yaml', 'admin-token', 'keys'])(
-  'a %s that is there stays, and nothing is written',
+  'an existing %s is kept, and nothing is written',
   async (name) => {
     const cwd = temporaryDirectory();
     writeFileSync(join(cwd, name), 'mine');
@@ -88,7 +88,7 @@ test.each([
 });
 
 describe('on a terminal', () => {
-  /** A terminal that types one answer to each question. */
+  /** Runs `init` on a terminal that types one answer to each question. */
   async function typed(cwd: string, argv: readonly string[], ...answers: string[]) {
     const stdin = Object.assign(new PassThrough(), { isTTY: true, setRawMode: () => undefined });
     const asked: string[] = [];
@@ -114,7 +114,7 @@ describe('on a terminal', () => {
     return { code, out, err, asked };
   }
 
-  test('asks four questions and a password, and again when an answer cannot be used', async () => {
+  test('asks four questions and a password, and asks again after an unusable answer', async () => {
     const cwd = temporaryDirectory();
     const { code, asked, out } = await typed(cwd, [], '127.0.0.1:4000/app', '127.0.0.1:4000', '', 'alice', '', '');
     expect(asked).toEqual([
@@ -130,12 +130,12 @@ describe('on a terminal', () => {
     expect(out).toMatch(/^The password of alice is [A-Za-z2-9]{20}\. It is not shown again\.$/m);
   });
 
-  test('an option answers its question beforehand', async () => {
+  test('does not ask a question that an option answers', async () => {
     const { asked } = await typed(temporaryDirectory(), ['--user', 'bob', '--redis', 'redis://127.0.0.1'], '', '', '');
     expect(asked.map((question) => question.split(' ')[0])).toEqual(['Where', 'Which', 'Password:']);
   });
 
-  test('an end of input writes nothing', async () => {
+  test('writes nothing when the input ends', async () => {
     const cwd = temporaryDirectory();
     const { code, err } = await typed(cwd, [], '');
     expect(code).toBe(1);
@@ -144,13 +144,13 @@ describe('on a terminal', () => {
   });
 });
 
-test('the commands that it prints start the gateway and prove that it works, as they stand', async () => {
+test('the printed commands start the gateway and prove that it works', async () => {
   await using upstream = await RecordingUpstream.start();
   const cwd = temporaryDirectory();
   const { out } = await cli(['init', 'gateway', '--upstream', upstream.origin, '--user', "o'hara"], { cwd });
   const [start = '', ...curls] = [...out.matchAll(/^ {2}([a-z].*)$/gm)].map(([, line = '']) => line);
   expect(curls).toHaveLength(3);
-  // Only the ports are those of a machine that may run other things.
+  // Only the ports differ, since other programs may use them.
   const file = join(cwd, 'gateway/sallyport.yaml');
   const text = readFileSync(file, 'utf8');
   writeFileSync(file, text.replace('"127.0.0.1:8080"', '"127.0.0.1:0"').replace('"127.0.0.1:9090"', '"127.0.0.1:0"'));

@@ -1,4 +1,4 @@
-/** `sallyport inject`: what it adds is what `k8s/components/sidecar` adds, and it leaves no trace when it is taken out. */
+/** `sallyport inject` adds what `k8s/components/sidecar` adds, and removing it leaves no trace. */
 
 import { globSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
@@ -27,8 +27,8 @@ const APP = readFileSync(repositoryPath('k8s/examples/sidecar/app.yaml'), 'utf8'
 // biome-ignore lint/suspicious/noExplicitAny: manifests have no types here.
 type Json = any;
 
-describe('what is added', () => {
-  it('is what the Kustomize component adds', () => {
+describe('the sidecar', () => {
+  it('is the one that the Kustomize component adds', () => {
     const [kustomize] = renderOnto(
       readYaml(repositoryPath('k8s/examples/sidecar/app.yaml')),
       repositoryPath('k8s/components/sidecar'),
@@ -41,7 +41,7 @@ describe('what is added', () => {
     expect(ours).toEqual(kustomize);
   });
 
-  it('for calls to others is a token that only the sidecar mounts, where the example of the configuration names it', () => {
+  it('alone mounts the token for outbound calls, where the example configuration names it', () => {
     const [ours] = podsOf(parseObjects(inject(APP, OUTBOUND).text, 'injected'));
     const configuration = readFileSync(repositoryPath('k8s/examples/sidecar/sallyport.yaml'), 'utf8');
     const { tokenFile } = parse(configuration).outbound.destinations[0].token.kubernetes;
@@ -63,7 +63,7 @@ describe('what is added', () => {
     ['Job', 'batch/v1', { template: POD }],
     ['CronJob', 'batch/v1', { schedule: '0 0 * * *', jobTemplate: { spec: { template: POD } } }],
     ['Pod', 'v1', POD.spec],
-  ])('fits into a %s: the Kubernetes API accepts it, and so does "restricted"', (kind, apiVersion, spec) => {
+  ])('is accepted in a %s by the Kubernetes API and the "restricted" profile', (kind, apiVersion, spec) => {
     const written = stringify({ apiVersion, kind, metadata: { name: 'orders' }, spec });
     const { text, templates } = inject(written, OUTBOUND);
     expect(templates).toEqual([{ title: `${kind} orders`, done: 'added' }]);
@@ -74,7 +74,7 @@ describe('what is added', () => {
     expect(JSON.stringify(object)).toContain('"restartPolicy":"Always","args":["start"');
   });
 
-  it('goes into every workload of a List, of several documents, and of JSON, and nowhere else', () => {
+  it('is added only to workloads, in a List, in several documents and in JSON', () => {
     const [deployment, service] = parseAllDocuments(APP).map((document) => document.toJS() as Json);
     const list = { apiVersion: 'v1', kind: 'List', items: [service, deployment, { kind: 'Unknown', spec: 1 }] };
     for (const text of [JSON.stringify(list, null, 4), stringify(list), `${APP}---\n${JSON.stringify(deployment)}`]) {
@@ -98,7 +98,7 @@ const WRITERS: Readonly<Record<string, (object: Json) => string>> = {
   'JSON with tabs': (object) => JSON.stringify(object, null, '\t'),
 };
 
-/** Something that may be missing, empty or there. */
+/** A value that may be missing, empty or present. */
 const maybe = <T>(empty: T, full: fc.Arbitrary<T>) =>
   fc.oneof({ weight: 2, arbitrary: fc.constant(undefined) }, fc.constant(empty), { weight: 2, arbitrary: full });
 const named = fc.constantFrom('a', 'b-1', 'no', '1e3').map((name) => ({ name, emptyDir: {} }));
@@ -156,7 +156,7 @@ function commented(text: string, every: number): string {
     const indent = /^ */.exec(line)![0];
     const comment =
       !isInText && index % every === 0 && /^ *(?:- )?[\w"-]+:/.test(line) ? [`${indent}# line ${index}`] : [];
-    // What follows belongs to a text of several lines.
+    // The next lines belong to a multi-line text.
     if (/[|>][-+]?$/.test(line)) isInText = true;
     else if (isInText && /^ *(?:- )?[\w"-]+:/.test(line) && !line.includes('comment')) isInText = false;
     return [...comment, index % every === 1 && /: [\w.]+$/.test(line) ? `${line} # here` : line];
@@ -185,7 +185,7 @@ const readBack = (text: string, isList: boolean): Json[] => {
   return isList ? objects[0].items : objects;
 };
 
-/** An API server does not tell an empty list or map from none. */
+/** An API server does not distinguish an empty list or map from a missing one. */
 const withoutEmpty = (value: Json): Json =>
   JSON.parse(
     JSON.stringify(value, (_key, part) =>
@@ -210,7 +210,7 @@ function expected(object: Json): Json {
 }
 
 describe('any manifest', () => {
-  test('gets the sidecar, whatever its style; twice is once; and removing it leaves what was there, to the byte', () => {
+  test('gets the sidecar once, in any style, and removing it restores every byte', () => {
     fc.assert(
       fc.property(manifest, ({ objects, text, isList }) => {
         const once = inject(text, OUTBOUND).text;
@@ -223,7 +223,7 @@ describe('any manifest', () => {
     );
   });
 
-  test('loses the sidecar after an API server has written it in its own way', () => {
+  test('loses the sidecar after an API server has rewritten it', () => {
     fc.assert(
       fc.property(manifest, ({ objects, text, isList }) => {
         const stored = stringify(readBack(inject(text, OUTBOUND).text, isList), {
@@ -237,15 +237,15 @@ describe('any manifest', () => {
     );
   });
 
-  // Without the gateway's own Pods, and patches.
+  // Except for the gateway's own Pods, and patches.
   const files = globSync('k8s/{base,examples}/**/*.yaml', { cwd: repositoryPath('.') });
-  test.each(files.filter((path) => !/deployment|tokens/.test(path)))('%s comes back as it was', (path) => {
+  test.each(files.filter((path) => !/deployment|tokens/.test(path)))('%s is restored unchanged', (path) => {
     const text = readFileSync(repositoryPath(path), 'utf8');
     expect(remove(inject(text, OUTBOUND).text).text).toBe(text);
   });
 });
 
-describe('by hand', () => {
+describe('a manifest written by hand', () => {
   const SMALL = `# An app.
 apiVersion: apps/v1
 kind: Deployment
@@ -263,7 +263,7 @@ spec:
       volumes:
 `;
 
-  it('comments stay with what they are about, and an empty key is filled', () => {
+  it('keeps comments in their place, and has an empty key filled', () => {
     const { text } = inject(SMALL, OPTIONS);
     expect(text).toMatch(/labels: # of Pods\n {8}sallyport-sidecar: enabled\n {8}app: web\n/);
     expect(text).toMatch(/readOnly: true\n {6}# One\.\n {6}containers:\n {8}- name: web # the app\n/);
@@ -273,7 +273,7 @@ spec:
     expect(remove(inject(unended, OPTIONS).text).text).toBe(unended);
   });
 
-  it('what was added by others in the meantime stays', () => {
+  it('keeps what others have added in the meantime', () => {
     const changed = inject(SMALL, OPTIONS)
       .text.replace('      initContainers:\n', '      initContainers:\n        - name: mine\n          image: x\n')
       .replace('      annotations:\n', '      annotations:\n        mine: "yes"\n');
@@ -282,7 +282,7 @@ spec:
     expect(spec.template.metadata).toEqual({ annotations: { mine: 'yes' }, labels: { app: 'web' } });
   });
 
-  it('a template with the label "disabled" is left alone, and a label that was there stays', () => {
+  it('with the label "disabled" is left alone, and an existing label is kept', () => {
     const disabled = SMALL.replace('app: web', 'sallyport-sidecar: disabled');
     expect(inject(disabled, OPTIONS)).toEqual({
       text: disabled,
@@ -295,14 +295,14 @@ spec:
   });
 
   it.each<[what: string, change: (text: string) => string, message: string]>([
-    ['the network of the node', (it) => it.replace('# One.', 'hostNetwork: true'), 'hostNetwork'],
+    ['the node network', (it) => it.replace('# One.', 'hostNetwork: true'), 'hostNetwork'],
     [
-      'processes of all containers in sight of the app, and a token',
+      'a shared process namespace and a token',
       (it) => it.replace('# One.', 'shareProcessNamespace: true'),
       'the app could read the tokens of the sidecar',
     ],
     [
-      'the same port',
+      'the port of the sidecar',
       (it) => it.replace('image: web:1', 'ports: [{ containerPort: 10080 }]'),
       'container web listens on 10080, which the sidecar needs: choose another port with --port',
     ],
@@ -312,21 +312,21 @@ spec:
       'choose another port with --outbound-port',
     ],
     [
-      'a container of that name',
+      'a container with the same name',
       (it) => it.replace('name: web # the app', 'name: sallyport'),
       'already has a container called sallyport, which inject did not add',
     ],
     [
-      'a volume of that name',
+      'a volume with the same name',
       (it) => it.replace('volumes:', 'volumes: [{ name: sallyport-config }]'),
       'already has a volume called sallyport-config, which inject did not add',
     ],
     [
-      'the same variable',
+      'the same environment variable',
       (it) => it.replace('image: web:1', 'env: [{ name: STOCK_URL, value: x }]'),
       'container web already sets STOCK_URL',
     ],
-    ['a null in words', (it) => it.replace('volumes:', 'volumes: null'), 'volumes in line 15 is null: remove it'],
+    ['an explicit null', (it) => it.replace('volumes:', 'volumes: null'), 'volumes in line 15 is null: remove it'],
     [
       'an alias',
       (it) => it.replace('spec:\n  template:', 'x: &t {}\nspec:\n  template: *t\n  other:'),
@@ -335,12 +335,12 @@ spec:
     ['a merge key', (it) => it.replace('# One.', '<<: {}'), 'a merge key (<<) is in the way'],
     ['no container', (it) => it.replace(/containers:[\s\S]*volumes/, 'volumes'), 'its Pod has no containers'],
     ['no Pod', (it) => it.replace('template:', 'tmplate:'), 'template is missing, or not a map'],
-  ])('%s: refused, by the name of the workload', (_what, change, message) => {
+  ])('with %s is refused by the name of the workload', (_what, change, message) => {
     expect(() => inject(change(SMALL), OUTBOUND)).toThrow(/^Deployment web: /);
     expect(() => inject(change(SMALL), OUTBOUND)).toThrow(message);
   });
 
-  it('a record that was changed is not trusted', () => {
+  it('with a changed record is refused', () => {
     const text = inject(SMALL, OPTIONS).text.replace('{"created":', '{"create":');
     expect(() => remove(text)).toThrow('its annotation sallyport-injected was changed');
   });
@@ -349,7 +349,7 @@ spec:
 describe('the command', () => {
   const path = repositoryPath('k8s/examples/sidecar/app.yaml');
 
-  it('reads standard input or a file, and says on standard error what it did', async () => {
+  it('reads standard input or a file, and reports on standard error', async () => {
     const fromFile = await cli([
       'inject',
       path,
@@ -366,7 +366,7 @@ describe('the command', () => {
     expect(removed).toEqual({ code: 0, out: APP, err: 'Deployment orders: sidecar removed\n' });
   });
 
-  it('passes on what has no workload', async () => {
+  it('passes on a manifest without a workload', async () => {
     const text = 'kind: ConfigMap\n';
     const { code, out, err } = await cli(['inject'], { stdin: text });
     expect({ code, out, err }).toEqual({
@@ -376,7 +376,7 @@ describe('the command', () => {
     });
   });
 
-  it('writes nothing when one of several workloads cannot have it', async () => {
+  it('writes nothing if one of several workloads cannot have the sidecar', async () => {
     const { code, out, err } = await cli(['inject', '--port', '80'], {
       stdin: `${APP}---\n${APP.replace('image: ghcr', 'ports: [{ containerPort: 80 }]\n          image: ghcr')}`,
     });
@@ -384,7 +384,7 @@ describe('the command', () => {
     expect(err).toContain('standard input: Deployment orders: container orders listens on 80');
   });
 
-  it('says where something is not YAML', async () => {
+  it('says where the input is not YAML', async () => {
     const { code, out, err } = await cli(['inject', temporaryFile('bad.yaml', 'a: 1\nb: [\n')]);
     expect({ code, out }).toEqual({ code: 1, out: '' });
     expect(err).toMatch(/bad\.yaml: line \d, column \d: /);
@@ -398,7 +398,7 @@ describe('the command', () => {
     [['--outbound', 'STOCK_URL'], '--outbound needs a name and a path'],
     [['--token', '..'], '--token needs an audience'],
     [['--token', 'a/b', '--token', 'a:b'], 'two audiences of --token would have the same file'],
-  ])('%j is a mistake of the command line', async (args, message) => {
+  ])('%j is an invalid command line', async (args, message) => {
     const { code, err } = await cli(['inject', ...args], { stdin: APP });
     expect(code).toBe(2);
     expect(err).toContain(message);

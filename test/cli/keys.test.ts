@@ -7,7 +7,7 @@ import { cli, temporaryDirectory, temporaryFile } from './support.ts';
 
 const MINUTE_MS = 60_000;
 
-test('a key goes from next to active to retired, and is published until its last token is dead', async () => {
+test('a key goes from next to active to retired, and is published until its last token expires', async () => {
   const directory = join(temporaryDirectory(), 'keys');
   const clocks = new TestClocks();
   const keys = (command: string, ...argv: string[]) =>
@@ -28,14 +28,14 @@ test('a key goes from next to active to retired, and is published until its last
   expect(await states()).toEqual(['retired, not published', 'active']);
 });
 
-test('key files can be read by their owner only', async () => {
+test('only their owner can read key files', async () => {
   const directory = temporaryDirectory();
   await cli(['keys', 'generate', '--directory', directory]);
   const [name = ''] = readdirSync(directory);
   expect(statSync(join(directory, name)).mode & 0o777).toBe(0o600);
 });
 
-test('generate refuses a directory that has keys, rotate one that has none', async () => {
+test('generate refuses a directory with keys, and rotate one without', async () => {
   const directory = temporaryDirectory();
   const rotated = await cli(['keys', 'rotate', '--directory', directory]);
   expect(rotated).toMatchObject({ code: 1, err: `${directory} has no keys: use \`sallyport keys generate\`\n` });
@@ -44,7 +44,7 @@ test('generate refuses a directory that has keys, rotate one that has none', asy
   expect(again).toMatchObject({ code: 1, err: `${directory} already has 1 key: use \`sallyport keys rotate\`\n` });
 });
 
-test('a second rotation waits for the first, but not with --now', async () => {
+test('a second rotation waits for the first, except with --now', async () => {
   const directory = temporaryDirectory();
   const clocks = new TestClocks();
   const rotate = (...argv: string[]) => cli(['keys', 'rotate', '--directory', directory, ...argv], { clocks });
@@ -57,7 +57,7 @@ test('a second rotation waits for the first, but not with --now', async () => {
   expect(out.match(/retired|active|next/g)).toEqual(['retired', 'active', 'next']);
 });
 
-test('while another process rotates, nothing is changed', async () => {
+test('nothing changes while another process rotates', async () => {
   const directory = temporaryDirectory();
   await cli(['keys', 'generate', '--directory', directory]);
   writeFileSync(join(directory, 'rotation.lock'), String(Date.now()));
@@ -95,7 +95,7 @@ test('a missing directory is reported in one clear line', async () => {
 });
 
 test('a directory that cannot be written to is reported in one line', async () => {
-  // Whoever runs the tests: no file can be made in /proc.
+  // No user can create a file in /proc.
   const { code, err } = await cli(['keys', 'rotate', '--directory', '/proc']);
   expect({ code, err }).toEqual({ code: 1, err: expect.stringMatching(/^\/proc cannot be written to \(E[A-Z]+\)\n$/) });
 });

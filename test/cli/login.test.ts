@@ -1,4 +1,4 @@
-/** A person at a terminal: `sallyport login`, `token get` and `logout` against a real gateway. */
+/** `sallyport login`, `token get` and `logout` at a terminal, against a real gateway. */
 
 import { chmodSync, existsSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -53,7 +53,7 @@ class Desk {
     return new Desk(stage, origin, await stage.login.gateway.cookie('alice'));
   }
 
-  /** The file that the login is in. */
+  /** The file with the login. */
   get file(): string {
     return join(this.home, 'sallyport', 'logins', `${encodeURIComponent(this.origin)}.json`);
   }
@@ -79,7 +79,7 @@ class Desk {
     return this.out.trim();
   }
 
-  /** What the terminal shows, once it does. */
+  /** Waits until the terminal shows this. */
   async shown(pattern: RegExp): Promise<string> {
     await until(() => pattern.test(this.err), 'the terminal shows it');
     return pattern.exec(this.err)?.[1] ?? '';
@@ -100,13 +100,13 @@ class Desk {
     return rawRequest(Number(port), `${head}${body}`);
   }
 
-  /** Decides on the consent page; where the browser is sent then. */
+  /** Decides on the consent page; returns where the browser is sent. */
   async decide(address: string, decision: 'allow' | 'deny'): Promise<URL> {
     const page = await this.browse('GET', address);
     return locationOf(await this.browse('POST', `${this.origin}/auth/authorize`, { ...fieldsOf(page), decision }));
   }
 
-  /** Logs in by way of the browser. */
+  /** Logs in through the browser. */
   async login(...options: readonly string[]): Promise<void> {
     this.err = '';
     const done = this.run('login', this.origin, '--no-browser', ...options);
@@ -123,7 +123,7 @@ beforeEach(async () => {
 });
 
 describe('login', () => {
-  test('by way of the browser keeps a login that its owner alone can read, and curl works with its token', async () => {
+  test('through the browser keeps a login that only its owner can read, whose token works with curl', async () => {
     await desk.login();
     expect(desk.out).toBe(`logged in to ${desk.origin}\n`);
     expect(statSync(desk.file).mode & 0o777).toBe(0o600);
@@ -134,7 +134,7 @@ describe('login', () => {
     expect(decodeJwt(token).sub).toBe('alice');
     const served = await fetch(`${desk.origin}/api`, { headers: { Authorization: `Bearer ${token}` } });
     expect(served.status).toBe(200);
-    // No secret is on the screen but the address, which is good for nothing without the browser's session.
+    // The screen shows no secret but the address, which is useless without the browser's session.
     expect(desk.err).not.toContain(JSON.parse(readFileSync(desk.file, 'utf8')).refreshToken);
   });
 
@@ -144,7 +144,7 @@ describe('login', () => {
     expect(existsSync(desk.file)).toBe(false);
   });
 
-  test('that is refused in the browser says so, and keeps nothing', async () => {
+  test('that the browser refuses says so, and keeps nothing', async () => {
     const done = desk.run('login', desk.origin, '--no-browser');
     const back = await desk.decide(await desk.shown(/^(http:\S+)$/m), 'deny');
     expect(await (await fetch(back)).text()).toContain('Not logged in');
@@ -153,7 +153,7 @@ describe('login', () => {
     expect(existsSync(desk.file)).toBe(false);
   });
 
-  test('a second time ends the session of the first', async () => {
+  test('ends the session of an earlier login', async () => {
     await desk.login();
     const first = await desk.token();
     await desk.login();
@@ -162,7 +162,7 @@ describe('login', () => {
     expect(refused.status).toBe(401);
   });
 
-  test('RFC 8252 §8.10: an answer that is not that of this login is refused, and the login goes on', async () => {
+  test('RFC 8252 §8.10: refuses an answer for another login, and continues', async () => {
     const done = desk.run('login', desk.origin, '--no-browser');
     const address = new URL(await desk.shown(/^(http:\S+)$/m));
     const redirectUri = address.searchParams.get('redirect_uri') ?? '';
@@ -176,7 +176,7 @@ describe('login', () => {
     expect(await done).toBe(0);
   });
 
-  test('RFC 9207: an answer of another issuer is not believed', async () => {
+  test('RFC 9207: refuses an answer from another issuer', async () => {
     const done = desk.run('login', desk.origin, '--no-browser');
     const back = await desk.decide(await desk.shown(/^(http:\S+)$/m), 'allow');
     back.searchParams.set('iss', 'https://evil.example');
@@ -185,7 +185,7 @@ describe('login', () => {
     expect(existsSync(desk.file)).toBe(false);
   });
 
-  test('with --device shows a code, and goes on when it was confirmed elsewhere', async () => {
+  test('with --device shows a code, and continues when it is confirmed elsewhere', async () => {
     // The library waits for the interval in real time; the clock of the gateway is moved past it.
     const done = desk.run('login', desk.origin, '--device');
     const userCode = await desk.shown(/^ {2}([A-Z]{4}-[A-Z]{4})$/m);
@@ -196,7 +196,7 @@ describe('login', () => {
     expect(decodeJwt(await desk.token()).sub).toBe('alice');
   }, 60_000);
 
-  test('at a gateway that offers none says what is missing', async () => {
+  test('at a gateway that does not offer it says what is missing', async () => {
     const other = await Desk.start({ refresh: { commandLine: {} } });
     expect(await other.run('login', other.origin, '--device')).toBe(1);
     expect(other.err).toContain('refresh.commandLine.deviceGrant');
@@ -212,7 +212,7 @@ describe('login', () => {
     ['https://shop.example.com?x', 'stand alone'],
     ['shop.example.com', 'is not an origin'],
     ['file:///etc/passwd', 'is not an origin'],
-  ])('%s is not where one logs in', async (origin, message) => {
+  ])('at %s is refused', async (origin, message) => {
     for (const command of [['login'], ['logout'], ['token', 'get']]) {
       desk.err = '';
       expect(await desk.run(...command, origin)).toBe(2);
@@ -223,7 +223,7 @@ describe('login', () => {
 });
 
 describe('token get', () => {
-  test('gives the same token while it is good, and renews it when it has less than 30 seconds left', async () => {
+  test('prints the same token, and renews it when less than 30 seconds are left', async () => {
     await desk.login();
     const first = await desk.token();
     desk.clocks.advance(269_000);
@@ -238,7 +238,7 @@ describe('token get', () => {
     }
   });
 
-  test('asked by many at once renews once', async () => {
+  test('renews the token only once for simultaneous calls', async () => {
     await desk.login();
     desk.clocks.advance(280_000);
     const refreshes = 'sallyport_refreshes_total{result="rotated"}';
@@ -250,10 +250,10 @@ describe('token get', () => {
     expect(new Set(lines).size).toBe(1);
   });
 
-  test('takes over the lock of a process that has died', async () => {
+  test('takes over the lock of a dead process', async () => {
     await desk.login();
     desk.clocks.advance(280_000);
-    // Above the highest pid that Linux gives.
+    // Above the highest pid on Linux.
     writeFileSync(`${desk.file}.lock`, '4194305');
     expect(decodeJwt(await desk.token()).sub).toBe('alice');
     expect(existsSync(`${desk.file}.lock`)).toBe(false);
@@ -271,7 +271,7 @@ describe('token get', () => {
     expect(desk.err).toContain('not logged in');
   });
 
-  test('gives the present token while the gateway does not answer, until it expires, and keeps the login', async () => {
+  test('prints the current token until it expires while the gateway is down, and keeps the login', async () => {
     await desk.login();
     const token = await desk.token();
     await desk.stage.login.gateway[Symbol.asyncDispose]();
@@ -283,7 +283,7 @@ describe('token get', () => {
     expect(existsSync(desk.file)).toBe(true);
   });
 
-  test('does not use a file that others can read, a link, or something else', async () => {
+  test('refuses a file that others can read, a link, and other content', async () => {
     await desk.login();
     chmodSync(desk.file, 0o640);
     await expect(desk.token()).rejects.toThrow('can be read by others');
@@ -312,7 +312,7 @@ describe('logout', () => {
     expect(desk.err).toContain('not logged in');
   });
 
-  test('keeps the login while the gateway does not answer: its session is still there', async () => {
+  test('keeps the login while the gateway is down, since its session still exists', async () => {
     await desk.login();
     await desk.stage.login.gateway[Symbol.asyncDispose]();
     expect(await desk.run('logout', desk.origin)).toBe(1);
@@ -320,7 +320,7 @@ describe('logout', () => {
   });
 });
 
-test('a gateway that names endpoints elsewhere gets nothing', async () => {
+test('a gateway that names endpoints of another origin gets nothing', async () => {
   const { createServer } = await import('node:http');
   const asked: string[] = [];
   const server = createServer((request, response) => {

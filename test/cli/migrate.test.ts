@@ -8,7 +8,7 @@ const PRESENT = MINIMAL.replace('upstream: app }', 'upstream: app,  maxBodyBytes
 const FORMER = PRESENT.replace('maxBodyBytes', 'bodyLimit');
 const FOUND = 'routes[0].bodyLimit is now routes[0].maxBodyBytes';
 
-test('it rewrites the file in place, keeps its permissions, and leaves nothing beside it', async () => {
+test('migrate rewrites the file in place, keeps its permissions, and leaves no other file', async () => {
   const path = temporaryFile('sallyport.yaml', FORMER);
   chmodSync(path, 0o640);
   const { code, out, err } = await cli(['migrate', path]);
@@ -18,7 +18,7 @@ test('it rewrites the file in place, keeps its permissions, and leaves nothing b
   expect(readdirSync(dirname(path))).toEqual(['sallyport.yaml']);
 });
 
-test('a second time changes nothing', async () => {
+test('a second run changes nothing', async () => {
   const path = temporaryFile('sallyport.yaml', PRESENT);
   const before = statSync(path).ino;
   const { code, out } = await cli(['migrate', path]);
@@ -26,7 +26,7 @@ test('a second time changes nothing', async () => {
   expect(statSync(path).ino).toBe(before);
 });
 
-test('without a file it takes that of the environment, and through a link the file that it leads to', async () => {
+test('without a file, it rewrites the one that the environment names, through a link too', async () => {
   const path = temporaryFile('sallyport.yaml', FORMER);
   const link = join(temporaryDirectory(), 'current.yaml');
   symlinkSync(path, link);
@@ -35,20 +35,20 @@ test('without a file it takes that of the environment, and through a link the fi
   expect(readFileSync(link, 'utf8')).toBe(PRESENT);
 });
 
-test('--at says where in the file the configuration is', async () => {
+test('--at names the place of the configuration in the file', async () => {
   const values = (text: string) => `replicas: 2 # three are too many\nconfig:\n${text.replace(/^/gm, '  ')}`;
   const { code, out } = await cli(['migrate', '--at', 'config', '-'], { stdin: values(FORMER) });
   expect({ code, out }).toEqual({ code: 0, out: values(PRESENT) });
   expect((await cli(['migrate', '-'], { stdin: values(FORMER) })).out).toBe(values(FORMER));
 });
 
-test('standard input goes to standard output, and what was done to standard error', async () => {
+test('standard input goes to standard output, and the report to standard error', async () => {
   const { code, out, err } = await cli(['migrate', '-'], { stdin: FORMER });
   expect({ code, out, err }).toEqual({ code: 0, out: PRESENT, err: `-:6:70: ${FOUND}\n-: rewritten\n` });
   expect((await cli(['migrate', '-'], { stdin: PRESENT })).out).toBe(PRESENT);
 });
 
-test('--check writes nothing, and fails when there is something to replace', async () => {
+test('--check writes nothing, and fails if there is something to replace', async () => {
   const path = temporaryFile('sallyport.yaml', FORMER);
   const { code, out } = await cli(['migrate', '--check', path]);
   expect({ code, out }).toEqual({ code: 1, out: `${path}:6:70: ${FOUND}\n${path}: has 1 former name\n` });
@@ -57,7 +57,7 @@ test('--check writes nothing, and fails when there is something to replace', asy
   expect((await cli(['migrate', '--check', '-'], { stdin: FORMER })).out).toBe('');
 });
 
-test('a file that cannot be rewritten stays as it is, and the reason has its place', async () => {
+test('a file that cannot be rewritten stays unchanged, and the error names the place', async () => {
   const both = FORMER.replace('credential: none', 'credential: none, maxBodyBytes: 2MiB');
   const path = temporaryFile('sallyport.yaml', both);
   const { code, out, err } = await cli(['migrate', path]);
@@ -66,7 +66,7 @@ test('a file that cannot be rewritten stays as it is, and the reason has its pla
   expect(readFileSync(path, 'utf8')).toBe(both);
 });
 
-test('a secret in the file is on no line that is shown', async () => {
+test('no line that is shown contains a secret of the file', async () => {
   const secret = `store: { redis: { url: "redis://:hunter2@redis:6379" } }\n`;
   const both = FORMER.replace('credential: none', 'credential: none, maxBodyBytes: 2MiB').replace(
     'routes:',
@@ -76,7 +76,7 @@ test('a secret in the file is on no line that is shown', async () => {
   expect(`${out}${err}`).not.toContain('hunter2');
 });
 
-test('validate names the present key and the command, and still accepts the file', async () => {
+test('validate names the present key and the command, but accepts the file', async () => {
   const { code, out } = await cli(['validate', '-'], { stdin: FORMER });
   expect(code).toBe(0);
   expect(out).toContain(`-:6:70  warning  ${FOUND}  [config/renamed-key]`);
@@ -84,7 +84,7 @@ test('validate names the present key and the command, and still accepts the file
   expect((await cli(['validate', '--strict', '-'], { stdin: FORMER })).code).toBe(1);
 });
 
-test('explain answers by a former name as by the present one', async () => {
+test('explain gives the same answer for a former name and the present one', async () => {
   const explained = async (text: string) =>
     (await cli(['explain', '--config', '-', 'POST', 'https://shop.example.com/'], { stdin: text })).out.replace(
       /x-request-id: .*/,

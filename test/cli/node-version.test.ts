@@ -1,4 +1,4 @@
-/** The program on a Node that is too old for it, which has to be said, and not to be found out by what is missing. */
+/** The program on a Node that is too old: it says so, instead of failing at a missing feature. */
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -12,7 +12,7 @@ const SOURCE = join(import.meta.dirname, '../../src');
 const { engines } = JSON.parse(readFileSync(join(SOURCE, '../package.json'), 'utf8')) as { engines: { node: string } };
 const FLOOR = engines.node.replace('>=', '');
 
-/** What `dist/` has of the program before the rest of it is loaded, as the build writes it. */
+/** The part of the program in `dist/` that runs before the rest is loaded, as the build writes it. */
 function builtEntry(): string {
   const directory = temporaryDirectory();
   const write = (path: string) => {
@@ -27,7 +27,7 @@ function builtEntry(): string {
   return join(directory, 'main.js');
 }
 
-/** Makes a Node say that it is another version, and have none of what came since. */
+/** Makes Node report another version. */
 const pretending = (version: string) =>
   `data:text/javascript,Object.defineProperty(process,'versions',{value:{...process.versions,node:'${version}'}})`;
 
@@ -41,11 +41,14 @@ test.each([
   ...olderNodes,
   ['20.20.2', process.execPath, ['--import', pretending('20.20.2')]] as const,
   ['24.18.0', process.execPath, ['--import', pretending('24.18.0')]] as const,
-])('on Node %s (%s) it says in one line which one it needs, and ends with 1', (version, program, options) => {
-  const { status, stdout, stderr } = spawnSync(program, [...options, builtEntry(), 'version'], { encoding: 'utf8' });
-  expect([status, stdout]).toEqual([1, '']);
-  expect(stderr).toBe(`sallyport needs Node ${FLOOR} or later; this is v${version}\n`);
-});
+])(
+  'on Node %s (%s), the program says in one line which version it needs, and exits with 1',
+  (version, program, options) => {
+    const { status, stdout, stderr } = spawnSync(program, [...options, builtEntry(), 'version'], { encoding: 'utf8' });
+    expect([status, stdout]).toEqual([1, '']);
+    expect(stderr).toBe(`sallyport needs Node ${FLOOR} or later; this is v${version}\n`);
+  },
+);
 
 test.each([
   ['24.18.1', true],

@@ -1,4 +1,4 @@
-/** Runs the real program in a process of its own. */
+/** Runs the real program in its own process. */
 
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { join } from 'node:path';
@@ -6,10 +6,10 @@ import { onTestFinished } from 'vitest';
 import type { CliSurroundings } from './support.ts';
 
 const MAIN = join(import.meta.dirname, '../../src/main.ts');
-/** Nothing that changes what the program does. */
+/** Variables that do not change what the program does. */
 const INHERITED = { PATH: process.env['PATH'], NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'] };
 
-/** The real program in a process of its own, ended with the test. */
+/** The real program in its own process, which ends with the test. */
 export class Program {
   readonly process: ChildProcessWithoutNullStreams;
   out = '';
@@ -32,7 +32,7 @@ export class Program {
     onTestFinished(() => void this.process.kill('SIGKILL'));
   }
 
-  /** Resolves when standard output has this; rejects when the program ends before. */
+  /** Resolves when standard output contains this; rejects if the program ends first. */
   async says(pattern: RegExp): Promise<RegExpExecArray> {
     for (;;) {
       const match = pattern.exec(this.out);

@@ -19,7 +19,7 @@ routes:
     audience: reader
 `;
 
-test('routes are listed in the order in which they are tried, one line per pattern', async () => {
+test('routes are listed in matching order, one line per pattern', async () => {
   const { code, out } = await cli(['routes', '-c', '-', '--no-files'], { stdin: CONFIG });
   expect(code).toBe(0);
   expect(out).toBe(
@@ -46,7 +46,7 @@ outbound:
       token: { exchange: { tokenUrl: "https://id/token", clientId: cart, clientSecretFile: secret, whenMissing: service } }
 `;
 
-test('destinations of the outbound side follow, with the token that a call gets', async () => {
+test('outbound destinations follow, with the token that a call gets', async () => {
   const { code, out } = await cli(['routes', '-c', '-', '--no-files'], { stdin: CONFIG + OUTBOUND });
   expect(code).toBe(0);
   expect(out.split('\n\n')[1]).toBe(
@@ -70,7 +70,7 @@ own.internal/…      POST     service token                                   a
   });
 });
 
-test('--json has the same for programs', async () => {
+test('--json prints the same for programs', async () => {
   const { out } = await cli(['routes', '-c', '-', '--no-files', '--json'], { stdin: CONFIG });
   expect(JSON.parse(out)).toHaveLength(4);
   expect((JSON.parse(out) as object[])[3]).toEqual({
@@ -84,7 +84,7 @@ test('--json has the same for programs', async () => {
   });
 });
 
-test('a configuration that is not valid is not listed', async () => {
+test('an invalid configuration is not listed', async () => {
   const { code, out, err } = await cli(['routes', '-c', '-'], { stdin: CONFIG });
   expect(code).toBe(1);
   expect(out).toBe('');

@@ -1,4 +1,4 @@
-/** The commands of docs/how-to/services.md, with the configurations that stand there. */
+/** The commands of docs/how-to/services.md, with the configurations on that page. */
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ const PAGE = readFileSync(join(import.meta.dirname, '../../docs/how-to/services.
 const FILES = [...PAGE.matchAll(/^```yaml\n# ([a-z]+\.yaml)\b[^\n]*\n(.*?)^```$/gms)];
 const COMMANDS = [...PAGE.matchAll(/^sallyport (explain .*)$/gm)].map(([, command = '']) => command);
 
-test('there are commands', () => {
+test('the page has commands and configurations', () => {
   expect(FILES.map(([, name]) => name)).toEqual(['ingress.yaml', 'sidecar.yaml']);
   expect(COMMANDS.length).toBeGreaterThanOrEqual(6);
 });

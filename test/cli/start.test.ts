@@ -42,7 +42,7 @@ async function started(path: string): Promise<{ program: Program; ready: Ready }
   return { program, ready: JSON.parse(line) as Ready };
 }
 
-test('it reports readiness once, with all relevant facts, and shuts down gracefully on SIGTERM', async () => {
+test('start reports readiness once, with all relevant facts, and shuts down gracefully on SIGTERM', async () => {
   const { program, ready } = await started(written(config('upstreamToken: { lifetime: 6m }\n')));
   expect(ready).toMatchObject({
     public: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/),
@@ -71,7 +71,7 @@ test('it reports readiness once, with all relevant facts, and shuts down gracefu
   expect(program.err).toBe('');
 });
 
-test('CFG-08: SIGHUP applies a changed configuration, and keeps the one in use when the new one is not valid', async () => {
+test('CFG-08: SIGHUP applies a changed configuration, and keeps the current one if the new one is invalid', async () => {
   const path = written(config());
   const { program, ready } = await started(path);
   writeFileSync(path, config('bogus: 1\n'));
@@ -87,7 +87,7 @@ test('CFG-08: SIGHUP applies a changed configuration, and keeps the one in use w
   expect(await program.ended).toBe(0);
 });
 
-test('a file that changes is read again without a signal', async () => {
+test('a changed file is reloaded without a signal', async () => {
   const path = written(config());
   const { program, ready } = await started(path);
   writeFileSync(`${path}.new`, config('log: { access: errors }\n'));
@@ -96,7 +96,7 @@ test('a file that changes is read again without a signal', async () => {
   expect(hash).not.toBe(ready.config);
 });
 
-test('a second SIGTERM ends it at once, with exit code 1', async () => {
+test('a second SIGTERM ends the program at once, with exit code 1', async () => {
   const { program, ready } = await started(written(config('shutdown: { delay: 5m }\n')));
   program.process.kill('SIGTERM');
   await until(async () => (await fetch(`${ready.admin}/readyz`)).status === 503, 'it is not ready any more');
@@ -105,7 +105,7 @@ test('a second SIGTERM ends it at once, with exit code 1', async () => {
   expect(program.out).toContain('"msg":"stopped by a second signal; requests in progress were cut"');
 });
 
-/** What a start that failed has logged, with nothing on standard error. */
+/** The problems that a failed start logs; nothing is on standard error. */
 async function failureOf(program: Program): Promise<readonly string[]> {
   expect(await program.ended).toBe(1);
   expect(program.err).toBe('');
@@ -131,7 +131,7 @@ test('a port in use is reported in one clear line, with exit code 1', async () =
 
 test.each([
   [
-    'a file that is not there',
+    'a missing file',
     'login: { password: { usersFile: /nowhere/users.yaml } }\n',
     /login\.password\.usersFile names a file that does not exist/,
   ],
@@ -165,7 +165,7 @@ test('a Redis that refuses the password is reported in one clear line without it
 const redisStore = (url: string) =>
   `store: { redis: { url: "${url}", connectTimeout: 10s } }\nacceptWarnings: [token/memory-key]\n`;
 
-test('a store that does not answer at start is named in the line that reports the start, which does not say ready', async () => {
+test('a store that does not answer at start is named in the start record, which does not say ready', async () => {
   const { port } = await RedisServer.start().then(async (redis) => {
     await redis[Symbol.asyncDispose]();
     return redis;
@@ -183,7 +183,7 @@ test('a store that does not answer at start is named in the line that reports th
   expect((await fetch(`${ready.admin}/readyz`)).status).toBe(503);
 });
 
-test('a single Redis that is addressed as a Cluster is reported in one clear line, with exit code 1', async () => {
+test('a single Redis addressed as a Cluster is reported in one clear line, with exit code 1', async () => {
   await using redis = await RedisServer.start();
   const program = new Program(['start', '-c', written(config(redisStore(`redis+cluster://127.0.0.1:${redis.port}`)))]);
   expect(await failureOf(program)).toEqual([
@@ -191,7 +191,7 @@ test('a single Redis that is addressed as a Cluster is reported in one clear lin
   ]);
 });
 
-test('several workers say the same of store and keys as one process', async () => {
+test('several workers report the same store and keys as one process', async () => {
   await using redis = await RedisServer.start();
   const said = await Promise.all(
     [1, 2].map(async (workers) => {
@@ -212,7 +212,7 @@ test('several workers say the same of store and keys as one process', async () =
   expect(said[1]).toEqual(said[0]);
 });
 
-test('the configuration can come from standard input; then it cannot be reloaded, and a reload says so', async () => {
+test('a configuration from standard input works, but cannot be reloaded, and a reload says so', async () => {
   const program = new Program(['start', '-c', '-'], { stdin: config() });
   await program.says(READY);
   program.process.kill('SIGHUP');

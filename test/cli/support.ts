@@ -37,14 +37,14 @@ export async function cli(argv: readonly string[], surroundings: CliSurroundings
   return { code, out, err };
 }
 
-/** A directory that is gone after the test. */
+/** A directory that is removed after the test. */
 export function temporaryDirectory(): string {
   const directory = mkdtempSync(join(tmpdir(), 'sallyport-cli-'));
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
   return directory;
 }
 
-/** A file in a directory that is gone after the test. */
+/** A file in a directory that is removed after the test. */
 export function temporaryFile(name: string, text: string): string {
   const path = join(temporaryDirectory(), name);
   writeFileSync(path, text, { mode: 0o600 });

@@ -30,7 +30,7 @@ test('inspect shows header, claims and times, and says that nothing is verified'
   expect(out).not.toContain(token.split('.')[2]);
 });
 
-test('inspect takes the token as an argument as well, and writes JSON', async () => {
+test('inspect also accepts the token as an argument, and writes JSON', async () => {
   const { out } = await cli(['token', 'inspect', token, '--json'], { clocks });
   expect(JSON.parse(out)).toMatchObject({ verified: false, header: { alg: 'ES256' }, payload: { sub: 'bob' } });
 });
@@ -40,7 +40,7 @@ test('without a token on standard input, inspect says so', async () => {
   expect([code, err]).toEqual([1, 'standard input is empty: give a token there, or as TOKEN\n']);
 });
 
-test('text that is not a JWT is reported in one clear line that does not repeat it', async () => {
+test('text that is not a JWT is reported in one clear line, without repeating it', async () => {
   const { code, err } = await cli(['token', 'inspect'], { stdin: 'canary.canary.canary' });
   expect(code).toBe(1);
   expect(err).toMatch(/^not a JWT in the strict compact form/);
@@ -51,7 +51,7 @@ describe('verify', () => {
   const verify = (stdin: string, ...argv: string[]) =>
     cli(['token', 'verify', '--jwks', temporaryFile('jwks.json', jwks), ...RULES, ...argv], { stdin, clocks });
 
-  test('a good token verifies', async () => {
+  test('accepts a valid token', async () => {
     const { code, out } = await verify(token);
     expect(code).toBe(0);
     expect(out).toMatch(/^verified\n/);
@@ -61,8 +61,8 @@ describe('verify', () => {
     ['another issuer', ['--issuer', 'https://evil.example']],
     ['another audience', ['--audience', 'cart']],
     ['another type', ['--type', 'at+jwt']],
-    ['a shorter life', ['--max-lifetime', '1m']],
-  ])('%s does not', async (_title, argv) => {
+    ['a shorter lifetime', ['--max-lifetime', '1m']],
+  ])('refuses the token for %s', async (_title, argv) => {
     const rules = ['--issuer', '--audience'].flatMap((name, index) =>
       argv[0] === name ? [] : RULES.slice(index * 2, index * 2 + 2),
     );
@@ -74,30 +74,30 @@ describe('verify', () => {
     expect(err).toMatch(/^not verified: /);
   });
 
-  test('an old token does not, nor one with another signature', async () => {
+  test('refuses an expired token, and one with another signature', async () => {
     expect((await verify(expired)).code).toBe(1);
     const [header, payload] = token.split('.');
     expect((await verify(`${header}.${payload}.${expired.split('.')[2]}`)).code).toBe(1);
   });
 
-  test('--json says why', async () => {
+  test('gives the reason with --json', async () => {
     const { code, out } = await verify(expired, '--json');
     expect(code).toBe(1);
     expect(JSON.parse(out)).toEqual({ verified: false, problem: 'token has expired' });
   });
 
-  test('a key set without a key for the algorithm is named', async () => {
+  test('names a key set without a key for the algorithm', async () => {
     const { code, err } = await verify(token, '--algorithm', 'RS256');
     expect({ code, err }).toEqual({ code: 1, err: expect.stringMatching(/jwks\.json has no key for RS256\n$/) });
   });
 
-  test('a key set with a private key is refused', async () => {
+  test('refuses a key set with a private key', async () => {
     const path = temporaryFile('jwks.json', JSON.stringify({ keys: [{ kty: 'EC', d: 'x' }] }));
     const { code, err } = await cli(['token', 'verify', '--jwks', path, ...RULES], { stdin: token });
     expect({ code, err }).toEqual({ code: 1, err: `${path} has a private key\n` });
   });
 
-  test('keys can be fetched over http from this machine only, over https from anywhere', async () => {
+  test('fetches keys over http from this machine only', async () => {
     const server = createServer((_request, response) => response.end(jwks));
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     onTestFinished(() => void server.close());
@@ -115,7 +115,7 @@ describe('verify', () => {
     );
   });
 
-  test('a redirect is not followed', async () => {
+  test('does not follow a redirect', async () => {
     const server = createServer((_request, response) =>
       response.writeHead(302, { location: 'http://169.254.169.254/' }).end(),
     );
@@ -145,7 +145,7 @@ acceptWarnings: [config/unused, store/memory]
   const verify = (text: string, ...argv: string[]) =>
     cli(['token', 'verify', '--config', temporaryFile('sallyport.yaml', text), ...argv], { stdin: token, clocks });
 
-  test('judges by the issuers of the configuration, their keys and rules, and names the issuer', async () => {
+  test('uses the issuers of the configuration, their keys and rules, and names the issuer', async () => {
     const { code, out, err } = await verify(shop());
     expect({ code, err }).toEqual({ code: 0, err: '' });
     expect(out).toMatch(/^verified, a token of shop\n/);
@@ -153,14 +153,14 @@ acceptWarnings: [config/unused, store/memory]
   });
 
   test.each([
-    ['a shorter life', ', maxLifetime: 1m', 'lifetime is longer than is accepted'],
+    ['a shorter lifetime', ', maxLifetime: 1m', 'lifetime is longer than is accepted'],
     ['another party', ', authorizedParties: [web]', 'azp or client_id is not one that is accepted'],
-  ])('%s than the configuration accepts is refused with its reason', async (_title, more, problem) => {
+  ])('refuses the token for %s with the reason', async (_title, more, problem) => {
     const { code, out, err } = await verify(shop(more));
     expect({ code, out, err }).toEqual({ code: 1, out: '', err: `not verified: ${problem}\n` });
   });
 
-  test('fetches the keys that are elsewhere, and says when it cannot', async () => {
+  test('fetches remote keys, and says when it cannot', async () => {
     let answers = true;
     const server = createServer((_request, response) => (answers ? response.end(jwks) : response.destroy()));
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -174,7 +174,7 @@ acceptWarnings: [config/unused, store/memory]
     expect(await verify(text)).toEqual({ code: 1, out: '', err: 'the keys of the issuer are unavailable\n' });
   });
 
-  test('does not go with rules on the command line, and without either it says what is missing', async () => {
+  test('excludes rules on the command line, and without either the error says what is missing', async () => {
     expect((await verify(shop(), '--issuer', 'https://x.example')).err).toContain('--issuer does not go with --config');
     const { code, err } = await cli(['token', 'verify'], { stdin: token });
     expect([code, err.includes('--jwks is missing; or give --config instead')]).toEqual([2, true]);

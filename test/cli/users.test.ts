@@ -51,7 +51,7 @@ test('a user is added with an Argon2id hash of the password from standard input'
   expect(statSync(path).mode & 0o777).toBe(0o600);
 });
 
-test('comments of the file stay, and so do the other users', async () => {
+test('comments in the file and other users are kept', async () => {
   const path = join(temporaryDirectory(), 'users.yaml');
   await cli(['users', 'add', 'alice', '--file', path], { stdin: PASSWORD });
   writeFileSync(path, `# our people\n${readFileSync(path, 'utf8')}  # more to come\n`);
@@ -67,7 +67,7 @@ test('comments of the file stay, and so do the other users', async () => {
   expect(readFileSync(path, 'utf8')).toContain('# our people');
 });
 
-test('an existing user is changed with --replace only, and keeps what is not given', async () => {
+test('only --replace changes an existing user, who keeps what is not given', async () => {
   const path = join(temporaryDirectory(), 'users.yaml');
   await cli(['users', 'add', 'alice', '--file', path, '--role', 'customer'], { stdin: PASSWORD });
   const refused = await cli(['users', 'add', 'alice', '--file', path], { stdin: 'another password' });
@@ -81,10 +81,10 @@ test('an existing user is changed with --replace only, and keeps what is not giv
 });
 
 test.each([
-  ['a short one', 'seven77', 'a password needs at least 8 characters\n'],
-  ['none', '', 'a password needs at least 8 characters\n'],
-  ['one that is too long', 'x'.repeat(1_025), 'a password can have at most 1024 bytes\n'],
-])('%s is refused as a password, and no file is written', async (_title, stdin, err) => {
+  ['a short password', 'seven77', 'a password needs at least 8 characters\n'],
+  ['no password', '', 'a password needs at least 8 characters\n'],
+  ['a password that is too long', 'x'.repeat(1_025), 'a password can have at most 1024 bytes\n'],
+])('%s is refused, and no file is written', async (_title, stdin, err) => {
   const path = join(temporaryDirectory(), 'users.yaml');
   expect(await cli(['users', 'add', 'alice', '--file', path], { stdin })).toMatchObject({ code: 1, err });
   expect(existsSync(path)).toBe(false);
@@ -99,7 +99,7 @@ test('a file with a mistake is not touched', async () => {
   expect(readFileSync(path, 'utf8')).toBe(text);
 });
 
-test('an attribute that a users file does not take is refused, and the file stays as it was', async () => {
+test('an attribute that a users file does not accept is refused, and the file stays unchanged', async () => {
   const path = temporaryFile('users.yaml', 'users: []\n');
   const { code, err } = await cli(['users', 'add', 'bob', '--file', path, '--attribute', 'roles=root'], {
     stdin: PASSWORD,
@@ -122,7 +122,7 @@ test('list shows no hash', async () => {
     expect((await cli(['users', 'list', '--file', path, ...argv])).out).not.toContain('argon2');
 });
 
-/** A terminal that types the answers, one per question. */
+/** Runs `users add` on a terminal that types one answer to each question. */
 async function typed(...answers: string[]) {
   const path = join(temporaryDirectory(), 'users.yaml');
   const rawModes: boolean[] = [];
@@ -153,7 +153,7 @@ test('on a terminal the password is asked for twice and not shown', async () => 
   expect(hasPassword(path, 'alice', PASSWORD)).toBe(true);
 });
 
-test('two different answers, or one that is too short, are asked for again', async () => {
+test('the password is asked for again after two different answers, or a short one', async () => {
   const answers = ['short\r', `${PASSWORD}\r`, 'something else\r', `${PASSWORD}\r`, `${PASSWORD}\r`];
   const { path, code, err } = await typed(...answers);
   expect([code, err]).toEqual([

@@ -8,13 +8,13 @@ import { cli, temporaryFile } from './support.ts';
 const WITH_WARNING = MINIMAL.replace('publicOrigin', 'upstreamToken: { lifetime: 10m }\npublicOrigin');
 const BROKEN = MINIMAL.replace('credential: none', 'credential: nnoe');
 
-test('a valid configuration exits with 0 and says its hash', async () => {
+test('a valid configuration exits with 0 and prints its hash', async () => {
   const { code, out, err } = await cli(['validate', '-'], { stdin: MINIMAL });
   expect({ code, err }).toEqual({ code: 0, err: '' });
   expect(out).toMatch(/^-: valid, hash [0-9a-f]{12}, no problems\n$/);
 });
 
-test('one that is not exits with 1 and shows the place', async () => {
+test('an invalid configuration exits with 1 and shows the place', async () => {
   const { code, out } = await cli(['validate', '-'], { stdin: BROKEN });
   expect(code).toBe(1);
   expect(out).toContain('-:6:48  error  routes[0].credential must be none');
@@ -22,13 +22,13 @@ test('one that is not exits with 1 and shows the place', async () => {
   expect(out).toMatch(/\n\n-: not valid, 1 error\n$/);
 });
 
-test('warnings pass, and with --strict they do not', async () => {
+test('warnings pass, but not with --strict', async () => {
   expect((await cli(['validate', '-'], { stdin: WITH_WARNING })).code).toBe(0);
   expect((await cli(['validate', '--strict', '-'], { stdin: WITH_WARNING })).code).toBe(1);
   expect((await cli(['validate', '--strict', '-'], { stdin: MINIMAL })).code).toBe(0);
 });
 
-test('--format json has everything for a program', async () => {
+test('--format json prints the result for a program', async () => {
   const { code, out } = await cli(['validate', '--format', 'json', '-'], { stdin: WITH_WARNING });
   expect(code).toBe(0);
   expect(JSON.parse(out)).toMatchObject({
@@ -48,7 +48,7 @@ test('--format github writes annotations to standard output, and nothing else', 
   expect(err).toContain('not valid');
 });
 
-test('--no-files takes files for granted that are not there', async () => {
+test('--no-files ignores missing files', async () => {
   const stdin = `${MINIMAL}login: { password: { usersFile: /nowhere/users.yaml } }\nacceptWarnings: [login/proxy-unknown]\n`;
   expect((await cli(['validate', '-'], { stdin })).out).toContain('names a file that does not exist');
   expect((await cli(['validate', '--no-files', '-'], { stdin })).code).toBe(0);
@@ -69,7 +69,7 @@ test('bytes that are not UTF-8 are reported in one clear line', async () => {
   expect(await cli(['validate', path])).toEqual({ code: 1, out: '', err: `${path}: is not UTF-8 text\n` });
 });
 
-test('the environment of the program is where references come from', async () => {
+test('references come from the environment of the program', async () => {
   const stdin = MINIMAL.replace('127.0.0.1:8080', '"127.0.0.1:${SOME_PORT}"');
   const program = new Program(['validate', '-'], { stdin, env: { SOME_PORT: '8080' } });
   expect(await program.ended).toBe(0);

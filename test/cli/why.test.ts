@@ -46,7 +46,7 @@ describe('why', () => {
   const get = (path: string, ...headers: string[]) =>
     requestHead('GET', path, ['Host: shop.example.com', 'X-Forwarded-Proto: https', ...headers]);
 
-  test('a request that was served: listener, route, upstream, and times; no query', async () => {
+  test('shows the listener, route, upstream and times of a served request, but no query', async () => {
     const { code, out } = await ask(await sent(get('/open/page?secret=hunter2')));
     expect(code).toBe(0);
     expect(out).toMatch(
@@ -55,7 +55,7 @@ describe('why', () => {
     expect(out).not.toContain('hunter2');
   });
 
-  test('a request that was refused: the rule, the usual cause and the cure', async () => {
+  test('shows the rule, the usual cause and the cure of a refused request', async () => {
     const { localGateway } = instance.instance;
     const { sessionId } = await localGateway!.sessions.open({
       subject: 'bob',
@@ -76,26 +76,26 @@ describe('why', () => {
     });
   });
 
-  test('a request whose upstream is down names it, with the error', async () => {
+  test('names the upstream that is down, with the error', async () => {
     const { out } = await ask(await sent(get('/gone')));
     expect(out).toContain('Upstream   gone, did not start to answer\nAnswer     502 upstream_connect_failed');
     expect(out).toContain('ECONNREFUSED');
   });
 
-  test('bytes that are not a request can be asked about, too', async () => {
+  test('explains bytes that are not a request too', async () => {
     const { out } = await ask(await sent('GET / HTTP/1.1\r\nHost: shop.example.com\r\nBad Header: 1\r\n\r\n'));
     expect(out).toMatch(/^Request {4}could not be read\n/);
     expect(out).toContain('400 request_malformed');
   });
 
-  test('text that is no request id is refused, and not printed as part of a command', async () => {
+  test('refuses text that is not a request id, and does not print it in a command', async () => {
     const { code, out, err } = await ask(`x"' ; touch /tmp/owned #`);
     expect({ code, out }).toEqual({ code: 2, out: '' });
     expect(err).toContain('is not a request id');
     expect(err).not.toContain('grep');
   });
 
-  test('a request that nobody remembers is said to be in the log', async () => {
+  test('refers to the log for a request that nobody remembers', async () => {
     const { code, out, err } = await ask('00000000000000000000000000000000');
     expect({ code, out }).toEqual({ code: 1, out: '' });
     expect(err).toContain('remembers this request. Ask the other replicas, or look in the log');
@@ -109,17 +109,23 @@ describe('the advice', () => {
     [...`${cause} ${cure}`.matchAll(/`([^`]+)`/g)].map(([, span = '']) => [reason, span] as const),
   );
 
-  test.each(spans.filter(([, span]) => span.startsWith('sallyport ')))('on %s names a command: %s', (_reason, span) => {
-    const names = COMMANDS.map(({ name }) => `sallyport ${name}`);
-    expect(names.some((name) => span === name || span.startsWith(`${name} `))).toBe(true);
-  });
+  test.each(spans.filter(([, span]) => span.startsWith('sallyport ')))(
+    'on %s names an existing command: %s',
+    (_reason, span) => {
+      const names = COMMANDS.map(({ name }) => `sallyport ${name}`);
+      expect(names.some((name) => span === name || span.startsWith(`${name} `))).toBe(true);
+    },
+  );
 
-  test.each(spans.filter(([, span]) => span.startsWith('sallyport_')))('on %s names a metric: %s', (_reason, span) => {
-    expect(metrics).toContain(`\`${span}\``);
-  });
+  test.each(spans.filter(([, span]) => span.startsWith('sallyport_')))(
+    'on %s names an existing metric: %s',
+    (_reason, span) => {
+      expect(metrics).toContain(`\`${span}\``);
+    },
+  );
 
   test.each(spans.filter(([, span]) => /^[a-z]+(?:[A-Z][a-z]+)*(?:\.[a-zA-Z]+)*(?:: \w+)?$/.test(span)))(
-    'on %s names a key of the configuration: %s',
+    'on %s names an existing configuration key: %s',
     (_reason, span) => {
       const key = /([A-Za-z]+)(?:: \w+)?$/.exec(span)?.[1] ?? '';
       expect(configuration.includes(`\`${key}\``) || OTHERS.includes(key)).toBe(true);
@@ -127,5 +133,5 @@ describe('the advice', () => {
   );
 });
 
-/** Words in the advice that are not keys: grants, values and fields of others. */
+/** Words in the advice that are not configuration keys: values, and fields of other programs. */
 const OTHERS = ['acr', 'auth_time', 'refuse', 'noeviction', 'fault', 'curl', 'prompt', 'refresh_reuse_detected'];

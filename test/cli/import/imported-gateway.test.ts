@@ -1,4 +1,4 @@
-/** A gateway that runs what `sallyport import oauth2-proxy` wrote, with a real identity provider behind its login. */
+/** A gateway that runs a configuration from `sallyport import oauth2-proxy`, with logins at a real identity provider. */
 
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -20,7 +20,7 @@ interface Stage extends AsyncDisposable {
   browser(headers?: Record<string, string>): PlainBrowser;
 }
 
-/** Imports an oauth2-proxy whose file has these lines, checks the result with its files, and starts it. */
+/** Imports an oauth2-proxy configuration with these lines, validates the result, and starts a gateway with it. */
 async function start(lines: string, upstreams: string | null = null): Promise<Stage> {
   const [idp, upstream] = await Promise.all([
     IdentityProvider.start({ redirectUris: [REDIRECT_URI] }),
@@ -48,7 +48,7 @@ ${lines}`;
   const checked = await cli(['validate', 'sallyport.yaml'], { cwd: directory });
   expect([checked.code, checked.out]).toEqual([0, checked.out]);
   const config = parse(out) as { listeners: { authorizer?: { address: string } } };
-  // The import has fixed ports for what oauth2-proxy has no option for.
+  // The import uses fixed ports where oauth2-proxy has no option.
   if (config.listeners.authorizer !== undefined) config.listeners.authorizer.address = '127.0.0.1:0';
   const gateway = await startGateway({ config });
   return {
@@ -65,7 +65,7 @@ ${lines}`;
 }
 
 describe('an imported configuration', () => {
-  test('logs people in at the registered redirect URI, sends the headers, and keeps what was public public', async () => {
+  test('logs people in at the registered redirect URI, sends the headers, and keeps public paths public', async () => {
     await using stage = await start(
       'allowed_groups = ["engineering"]\nskip_auth_routes = ["GET=^/health$"]\npass_access_token = true\n',
     );
@@ -76,7 +76,7 @@ describe('an imported configuration', () => {
     expect(upstream.last.values('x-forwarded-user')).toEqual([]);
     expect((await stranger.fetch(`${PUBLIC_ORIGIN}/healthy`)).status).toBe(401);
 
-    // A client that vouches for itself is not believed.
+    // The client's own identity headers are not believed.
     const browser = stage.browser({ 'x-forwarded-user': 'root', X_Forwarded_Groups: 'admins' });
     const page = await idp.logIn(browser, await browser.open(`${PUBLIC_ORIGIN}/orders?page=2`));
     expect([page.status, page.url.href]).toEqual([200, `${PUBLIC_ORIGIN}/orders?page=2`]);
@@ -102,7 +102,7 @@ describe('an imported configuration', () => {
     expect((await other.fetch(`${PUBLIC_ORIGIN}/oauth2/session`)).status).toBe(401);
   });
 
-  test('lets in a group or a role, and refuses everybody else at the route', async () => {
+  test('admits a group or a role, and refuses everyone else at the route', async () => {
     await using stage = await start(
       'allowed_groups = ["/staff"]\nallowed_roles = ["admin"]\ninsecure_oidc_allow_unverified_email = true\n',
     );
@@ -115,7 +115,7 @@ describe('an imported configuration', () => {
     expect(stage.upstream.requests).toHaveLength(1);
   });
 
-  test('without a rule, refuses an account whose address is called unverified, as oauth2-proxy does', async () => {
+  test('without a rule, refuses an account with an unverified address, as oauth2-proxy does', async () => {
     await using stage = await start('');
     const ada = stage.browser();
     expect((await stage.idp.logIn(ada, await ada.open(`${PUBLIC_ORIGIN}/`))).status).toBe(200);
@@ -123,10 +123,10 @@ describe('an imported configuration', () => {
     expect((await stage.idp.logIn(grace, await grace.open(`${PUBLIC_ORIGIN}/`), 'grace')).status).toBe(403);
   });
 
-  test('answers a proxy that asks with the headers that it had from oauth2-proxy', async () => {
+  test('answers a proxy with the same headers as oauth2-proxy', async () => {
     await using stage = await start('set_xauthrequest = true\npass_access_token = true\n', 'static://202');
     const browser = stage.browser();
-    // Where a login leads to is the proxy's to serve; here the gateway has only its own pages.
+    // The proxy serves the page after a login; here the gateway has only its own pages.
     await stage.idp.logIn(browser, await browser.open(`${PUBLIC_ORIGIN}/oauth2/login?return_to=%2Foauth2%2Fsession`));
     const cookie = browser.cookies.headerFor(new URL(PUBLIC_ORIGIN), { method: 'GET', initiator: null });
     const ask = (headers: Record<string, string>) =>

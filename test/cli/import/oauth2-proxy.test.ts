@@ -30,7 +30,7 @@ const CONFIGURATIONS: Readonly<Record<string, readonly string[]>> = {
 };
 
 test.each(Object.entries(CONFIGURATIONS))(
-  '%s: becomes what the golden file has, passes validate, and shows no secret',
+  '%s: gives the golden file, passes validate, and shows no secret',
   async (_name, files) => {
     const { code, out, err } = await cli(['import', 'oauth2-proxy', ...files], { cwd: FOLDER });
     expect(code).toBe(0);
@@ -70,7 +70,7 @@ upstreams = "http://127.0.0.1:3000/"
 `;
 
 describe('the files', () => {
-  test('a flag wins over the environment, which wins over the file, in whatever order they come', async () => {
+  test('a flag wins over the environment, which wins over the file, in any order', async () => {
     const { config } = await imported({
       'flags.txt': '--redirect-url=https://flag.example.com/oauth2/callback',
       'proxy.env': 'OAUTH2_PROXY_REDIRECT_URL=https://env.example.com\nexport OAUTH2_PROXY_CLIENT_ID="env"',
@@ -79,7 +79,7 @@ describe('the files', () => {
     expect(config).toMatchObject({ publicOrigin: 'https://flag.example.com', login: { oidc: [{ clientId: 'env' }] } });
   });
 
-  test('a flag that is given twice adds to its list, and commas separate', async () => {
+  test('a repeated flag adds to its list, and commas separate values', async () => {
     const flags =
       '--allowed-group a,b --allowed-group=c --upstream http://127.0.0.1:1/ --upstream http://127.0.0.1:2/x/';
     const { config } = await imported({ 'oauth2-proxy.cfg': MINIMAL, 'flags.txt': flags });
@@ -89,7 +89,7 @@ describe('the files', () => {
     });
   });
 
-  test('a Compose file has a command and an environment', async () => {
+  test('the command and the environment of a Compose file are read', async () => {
     const compose = `services:
   proxy:
     command: --provider=github --upstream=http://127.0.0.1:3000/ --email-domain=example.com
@@ -108,18 +108,18 @@ describe('the files', () => {
   proxy: { image: "quay.io/oauth2-proxy/oauth2-proxy:v7", command: --client-id=shop }
 `,
     ],
-    ['values of Helm', 'values.yaml', 'oauth2-proxy:\n  config:\n    configFile: |-\n      client_id = "shop"\n'],
+    ['Helm values', 'values.yaml', 'oauth2-proxy:\n  config:\n    configFile: |-\n      client_id = "shop"\n'],
     ['a ConfigMap', 'map.yaml', 'kind: ConfigMap\ndata:\n  oauth2_proxy.cfg: |\n    client_id = "shop"\n'],
     [
-      'a unit of systemd',
+      'a systemd unit',
       'oauth2-proxy.service',
       '[Service]\nUser=proxy\nEnvironment="OAUTH2_PROXY_SCOPE=openid"\nExecStart=/usr/bin/oauth2-proxy --client-id=shop \\\n  --email-domain=*\n',
     ],
-  ])('%s is read', async (_name, name, text) => {
+  ])('%s can be read', async (_name, name, text) => {
     expect((await imported({ [name]: text })).config).toMatchObject({ login: { oidc: [{ clientId: 'shop' }] } });
   });
 
-  test('plain http to a provider on another machine becomes https, and is reported', async () => {
+  test('plain http to a provider on another machine becomes https, with a report', async () => {
     const { out, err } = await imported({ 'a.cfg': MINIMAL.replace('https://id', 'http://id') });
     expect(out).toContain('issuer: https://id.example.com # oidc_issuer_url');
     expect(err).toMatch(/Let id\.example\.com speak https/);
@@ -139,18 +139,18 @@ describe('the files', () => {
     ],
     ['an unknown alpha key', { 'a.yaml': 'providers: [{ clientId: x }]' }, /providers\[0\]\.clientId is not a key/],
     ['a duration without a unit', { 'a.cfg': 'cookie_expire = 3600' }, /cookie_expire must be a duration with a unit/],
-    ['a boolean that is none', { 'a.txt': '--cookie-secure=yes' }, /--cookie-secure must be true or false/],
-    ['TOML that is not valid', { 'a.cfg': 'client_secret = "a-secret' }, /a\.cfg:1:\d+: not valid TOML\n$/],
-    ['YAML that is not valid', { 'a.yaml': 'providers: [' }, /a\.yaml:\d+: not valid YAML\n$/],
-    ['nothing', { 'a.cfg': '' }, /no option of oauth2-proxy is set there/],
-  ])('%s is refused by name, without a value', async (_name, files, message) => {
+    ['an invalid boolean', { 'a.txt': '--cookie-secure=yes' }, /--cookie-secure must be true or false/],
+    ['invalid TOML', { 'a.cfg': 'client_secret = "a-secret' }, /a\.cfg:1:\d+: not valid TOML\n$/],
+    ['invalid YAML', { 'a.yaml': 'providers: [' }, /a\.yaml:\d+: not valid YAML\n$/],
+    ['an empty file', { 'a.cfg': '' }, /no option of oauth2-proxy is set there/],
+  ])('%s is refused by name, without its value', async (_name, files, message) => {
     const { code, out, err } = await imported(files);
     expect([code, out]).toEqual([1, '']);
     expect(err).toMatch(message);
     expect(err).not.toContain('a-secret');
   });
 
-  test('a file that is not there, and no file at all, are mistakes of the command line', async () => {
+  test('a missing file fails, and no file at all is an invalid command line', async () => {
     expect(await cli(['import', 'oauth2-proxy', 'missing.cfg'])).toMatchObject({
       code: 1,
       err: expect.stringContaining('missing.cfg'),
@@ -158,14 +158,14 @@ describe('the files', () => {
     expect(await cli(['import', 'oauth2-proxy'])).toMatchObject({ code: 2 });
   });
 
-  test('standard input is a file', async () => {
+  test('standard input can replace a file', async () => {
     const { code, out } = await cli(['import', 'oauth2-proxy', '-'], { stdin: MINIMAL });
     expect([code, out.split('\n')[0]]).toEqual([0, '# Made from standard input by "sallyport import oauth2-proxy".']);
   });
 });
 
 describe('secrets', () => {
-  test('are written into files that only their owner can read, and never over a file that is there', async () => {
+  test('are written to files that only their owner can read, never over an existing file', async () => {
     const files = { 'oauth2-proxy.cfg': MINIMAL };
     const { config, directory, err } = await imported(files, '--secrets', 'secrets');
     const path = join(directory, 'secrets/client-secret');
@@ -177,14 +177,14 @@ describe('secrets', () => {
     expect(again).toMatchObject({ code: 1, out: '', err: expect.stringContaining('it already exists') });
   });
 
-  test('stay where they are without the option, and the report names the files', async () => {
+  test('are not written without the option, and the report names the files', async () => {
     const { directory, err } = await imported({ 'oauth2-proxy.cfg': MINIMAL });
     expect(err).toContain('Put the value of client_secret into the file client-secret');
     expect(existsSync(join(directory, 'client-secret'))).toBe(false);
   });
 });
 
-test('--public-origin wins over redirect_url; without either, the report asks for it', async () => {
+test('--public-origin wins over redirect_url; without either, the report asks for the origin', async () => {
   const { config } = await imported(
     { 'a.cfg': MINIMAL },
     '--public-origin',
@@ -197,7 +197,7 @@ test('--public-origin wins over redirect_url; without either, the report asks fo
   expect(without.err).toMatch(/Set publicOrigin/);
 });
 
-test('a file that is not there is named, as by every other command', async () => {
+test('a missing file is named, as by every other command', async () => {
   expect(await cli(['import', 'oauth2-proxy', 'a.cfg'], { cwd: temporaryDirectory() })).toMatchObject({
     code: 1,
     out: '',
@@ -205,7 +205,7 @@ test('a file that is not there is named, as by every other command', async () =>
   });
 });
 
-test('values that the files do not have are marked where they stand, not only in the report', async () => {
+test('missing values are marked at their place, not only in the report', async () => {
   const { code, out } = await imported({ 'a.cfg': 'provider = "oidc"\nupstreams = "http://127.0.0.1:3000/"\n' });
   expect(code).toBe(0);
   expect(out).toMatch(/^publicOrigin: \S+ # SET THIS: /m);
@@ -213,7 +213,7 @@ test('values that the files do not have are marked where they stand, not only in
   expect(out).toMatch(/^ +clientId: \S+ # SET THIS: /m);
 });
 
-test('--strict fails where something is not carried over, and --report writes a file', async () => {
+test('--strict fails if something is not carried over, and --report writes a file', async () => {
   const files = { 'a.cfg': `${MINIMAL}trusted_ips = "10.0.0.0/8"\n` };
   const { code, directory, err } = await imported(files, '--strict', '--report', 'report.txt');
   expect([code, err]).toEqual([1, '']);
@@ -221,16 +221,19 @@ test('--strict fails where something is not carried over, and --report writes a 
   expect((await imported({ 'a.cfg': MINIMAL }, '--strict')).code).toBe(0);
 });
 
-test.each([...Object.keys(PROVIDER_KINDS), 'sourcehut'])('%s, with little else, is valid', async (provider) => {
-  const options = { origins: [], secretsDirectory: null, readNamed: () => null };
-  const text = `provider = "${provider}"\nclient_id = "shop"\nemail_domains = "*"\nredirect_url = "https://shop.example.com"\n`;
-  const { yaml, report } = await importOauth2Proxy([{ name: 'a.cfg', text }], options);
-  const { problems } = loadConfig(yaml, { path: 'sallyport.yaml', cwd: '/', env: {}, files: noFiles });
-  expect(problems.filter(({ severity }) => severity === 'error')).toEqual([]);
-  if (provider === 'sourcehut') expect(report).toMatch(/provider \(a\.cfg\)\n {4}The gateway cannot log in there/);
-});
+test.each([...Object.keys(PROVIDER_KINDS), 'sourcehut'])(
+  'provider %s, with little else, is valid',
+  async (provider) => {
+    const options = { origins: [], secretsDirectory: null, readNamed: () => null };
+    const text = `provider = "${provider}"\nclient_id = "shop"\nemail_domains = "*"\nredirect_url = "https://shop.example.com"\n`;
+    const { yaml, report } = await importOauth2Proxy([{ name: 'a.cfg', text }], options);
+    const { problems } = loadConfig(yaml, { path: 'sallyport.yaml', cwd: '/', env: {}, files: noFiles });
+    expect(problems.filter(({ severity }) => severity === 'error')).toEqual([]);
+    if (provider === 'sourcehut') expect(report).toMatch(/provider \(a\.cfg\)\n {4}The gateway cannot log in there/);
+  },
+);
 
-test('a value is text, and in an alpha configuration a variable is one', async () => {
+test('a dollar sign is text in a value, but a variable in an alpha configuration', async () => {
   const { out } = await imported({ 'a.cfg': `${MINIMAL}banner = "\${HOME}"\n` });
   expect((await cli(['validate', '--no-files', '-'], { stdin: out })).code).toBe(0);
   expect(out).toContain('title: $${HOME}');
@@ -239,7 +242,7 @@ test('a value is text, and in an alpha configuration a variable is one', async (
   expect((await imported({ 'a.yaml': alpha })).out).toContain('clientId: ${CLIENT} # providers[0].clientID');
 });
 
-test('a session outlives the browser as long as the cookie did, unless cookie_expire is 0', async () => {
+test('a session outlives the browser for cookie_expire, unless that is 0', async () => {
   const kept = await imported({ 'a.cfg': `${MINIMAL}cookie_expire = "12h"\n` });
   expect(kept.config['session']).toEqual({ remember: { always: true, idleTimeout: '12h', absoluteTimeout: '12h' } });
   const gone = await imported({ 'a.cfg': `${MINIMAL}cookie_expire = "0"\n` });
@@ -252,25 +255,25 @@ describe('who may log in', () => {
   const closed = { claims: { 'replace-this-rule': expect.any(Array) as unknown } };
 
   test.each([
-    ['a repository of GitHub', 'provider = "github"\ngithub_repo = "acme/shop"'],
-    ['groups of Google', 'provider = "google"\ngoogle_groups = ["staff@example.com"]'],
-    ['projects of GitLab', 'provider = "gitlab"\ngitlab_projects = ["acme/shop"]'],
-    ['a team of Bitbucket', 'provider = "bitbucket"\nbitbucket_team = "acme"'],
-    ['an email file that is not there', 'email_domains = []\nauthenticated_emails_file = "/nowhere"'],
-    ['domains below another', 'email_domains = [".example.com"]'],
+    ['a GitHub repository', 'provider = "github"\ngithub_repo = "acme/shop"'],
+    ['Google groups', 'provider = "google"\ngoogle_groups = ["staff@example.com"]'],
+    ['GitLab projects', 'provider = "gitlab"\ngitlab_projects = ["acme/shop"]'],
+    ['a Bitbucket team', 'provider = "bitbucket"\nbitbucket_team = "acme"'],
+    ['a missing email file', 'email_domains = []\nauthenticated_emails_file = "/nowhere"'],
+    ['subdomains', 'email_domains = [".example.com"]'],
     [
-      'groups of GitHub that are not of the organization beside them',
+      'GitHub groups outside the configured organization',
       'provider = "github"\ngithub_org = "acme"\nallowed_groups = ["acme:staff", "other"]',
     ],
     [
-      'groups of GitHub beside users, who need both',
+      'GitHub groups beside users, who need both',
       'provider = "github"\ngithub_users = ["bob"]\nallowed_groups = ["acme"]',
     ],
     [
-      'projects of GitLab beside groups that they replace',
+      'GitLab projects beside groups that they replace',
       'provider = "gitlab"\ngitlab_projects = ["acme/shop"]\nallowed_groups = ["staff"]',
     ],
-  ])('%s: a rule that cannot be carried over lets nobody in', async (_name, lines) => {
+  ])('%s: a rule that cannot be carried over admits nobody', async (_name, lines) => {
     const keys = lines.split('\n').map((line) => line.split(' ')[0]);
     const base = MINIMAL.split('\n').filter((line) => !keys.includes(line.split(' ')[0]));
     const { config, err } = await imported({ 'a.cfg': [...base, lines].join('\n') });
@@ -278,7 +281,7 @@ describe('who may log in', () => {
     expect(err).toMatch(/Replace allow\.claims\.replace-this-rule/);
   });
 
-  test('groups or roles or users are alternatives, at every route', async () => {
+  test('groups, roles and users are alternatives at every route', async () => {
     const lines = 'allowed_groups = ["/staff"]\nallowed_roles = ["admin", "shop:editor"]\n';
     const { config } = await imported({ 'a.cfg': `${MINIMAL.replace('oidc"', 'keycloak-oidc"')}${lines}` });
     expect(config).toMatchObject({
@@ -310,13 +313,13 @@ describe('who may log in', () => {
     ['acme:admins', '', { groups: [`${GITHUB}/acme/teams/admins`] }, 'teams[].html_url'],
     ['acme:admins', 'github_org = "acme"\n', { groups: [`${GITHUB}/acme/teams/admins`] }, 'teams[].html_url'],
     ['acme', 'github_org = "acme"\n', { groups: ['acme'] }, 'orgs[].login'],
-  ])('at GitHub, %s is a group, with and without the organization (%s)', async (group, more, allow, groups) => {
+  ])('at GitHub, %s is a group, with the setting "%s"', async (group, more, allow, groups) => {
     const base = MINIMAL.replace('"oidc"', '"github"').replace(/oidc_issuer.*\n/, '');
     const { config } = await imported({ 'a.cfg': `${base}allowed_groups = ["${group}"]\n${more}` });
     expect(config).toMatchObject({ login: { oidc: [{ groups, allow }] } });
   });
 
-  test('organizations and teams of GitHub are alternatives; a team alone counts for nothing beside users', async () => {
+  test('GitHub organizations and teams are alternatives; a team is ignored beside users', async () => {
     const base = MINIMAL.replace('"oidc"', '"github"').replace(/oidc_issuer.*\n/, '');
     const both = await imported({ 'a.cfg': `${base}allowed_groups = ["acme", "other:staff"]\n` });
     expect(both.config).toMatchObject({
@@ -334,14 +337,14 @@ describe('who may log in', () => {
     ['gitlab', 'gitlab_groups', 'allowed_groups'],
     ['keycloak', 'keycloak_groups', 'allowed_groups'],
     ['keycloak-oidc', 'allowed_groups', 'keycloak_groups'],
-  ])('%s: %s counts, and the other one lets nobody in', async (provider, counts, ignored) => {
+  ])('%s: %s counts, and the other option admits nobody', async (provider, counts, ignored) => {
     const lines = `${ignored} = ["others"]\n${counts} = ["staff"]\n`;
     const { config, err } = await imported({ 'a.cfg': `${MINIMAL.replace('"oidc"', `"${provider}"`)}${lines}` });
     expect(config).toMatchObject({ login: { oidc: [{ allow: { groups: ['staff'] } }] } });
     expect(err).toMatch(new RegExp(`${ignored} \\(a\\.cfg\\)\\n {4}oauth2-proxy does not look at it`));
   });
 
-  test('roles of two clients are never taken for one another, however alike their names', async () => {
+  test('roles of two clients are never confused, even with similar names', async () => {
     const lines = 'allowed_roles = ["a.b:x", "a-b:y"]\n';
     const { config } = await imported({ 'a.cfg': `${MINIMAL.replace('oidc"', 'keycloak-oidc"')}${lines}` });
     expect(config).toMatchObject({
@@ -359,13 +362,13 @@ describe('who may log in', () => {
     });
   });
 
-  test('a rule that lets nobody in holds for the users of a password file, too', async () => {
+  test('a rule that admits nobody applies to users of a password file too', async () => {
     const lines = 'gitlab_projects = ["acme/shop"]\nhtpasswd_file = "htpasswd"\n';
     const { config } = await imported({ 'a.cfg': `${MINIMAL.replace('oidc"', 'gitlab"')}${lines}` });
     expect(config).toMatchObject({ login: { password: {}, oidc: [{ allow: closed }] }, routes: [{ allow: closed }] });
   });
 
-  test('tokens are not accepted where a route cannot ask what the login asks', async () => {
+  test('tokens are not accepted where a route cannot apply the rule of the login', async () => {
     const tokens = 'skip_jwt_bearer_tokens = true\n';
     const open = await imported({ 'a.cfg': `${MINIMAL}${tokens}` });
     expect(open.config).toMatchObject({ routes: [{ credential: ['session', { service: ['oidc'] }] }] });
@@ -403,7 +406,7 @@ describe('public paths', () => {
     expect(read?.matches.map(({ kind, pattern }) => [kind, pattern]) ?? null).toEqual(matches);
   });
 
-  test('never match a path that the expression does not match', () => {
+  test('never match more than the expression does', () => {
     const segment = fc.constantFrom('a', 'b', 'ab', 'x1', 'a.b', 'css');
     const path = fc
       .tuple(fc.array(segment, { maxLength: 4 }), fc.boolean())
@@ -434,7 +437,7 @@ describe('public paths', () => {
         if (typeof read === 'string') return;
         for (const one of paths) {
           if (!read.matches.some(({ kind, pattern }) => matches(kind, pattern, one))) continue;
-          // Routes take a path with and without a slash at the end for the same.
+          // Routes treat a path with and without a trailing slash as the same.
           expect(
             [one, bare(one)].some((spelling) => new RegExp(source).test(spelling)),
             `${source} ${one}`,
@@ -448,7 +451,7 @@ describe('public paths', () => {
 
 const bare = (path: string) => path.replace(/(.)\/$/, '$1');
 
-/** As routes read patterns without parameters. */
+/** Matches as routes do with patterns without parameters. */
 function matches(kind: 'path' | 'exactPath', pattern: string, written: string): boolean {
   const path = bare(written);
   if (kind === 'exactPath') return path === pattern;
@@ -457,7 +460,7 @@ function matches(kind: 'path' | 'exactPath', pattern: string, written: string): 
   return path.startsWith(pattern.slice(0, -1)) && path.length >= pattern.length;
 }
 
-test('words are those that a shell would see', () => {
+test('words are split as a shell would do', () => {
   expect(readWords(`oauth2-proxy \\\n --a="b c" # no\n '--d=e f' --g h\\ i ""`)).toEqual([
     'oauth2-proxy',
     '--a=b c',
@@ -486,7 +489,7 @@ test.each([
   expect(readDuration(text)).toBe(durationMs);
 });
 
-test('the how-to shows what the import writes', async () => {
+test('the how-to guide shows what the import writes', async () => {
   const page = readFileSync(join(import.meta.dirname, '../../../docs/how-to/move-from-oauth2-proxy.md'), 'utf8');
   const block = (language: string) =>
     new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\`$`, 'm').exec(page)?.[1] ?? '';

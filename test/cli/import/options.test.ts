@@ -1,4 +1,4 @@
-/** The table of oauth2-proxy's options: complete, true of the configuration, and what the import does. */
+/** The table of oauth2-proxy's options is complete and matches both the configuration and the import. */
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -29,7 +29,7 @@ describe('the table', () => {
     expect(readFileSync(join(FOLDER, 'alpha-keys.txt'), 'utf8')).toContain(`oauth2-proxy v${OAUTH2_PROXY_VERSION},`);
   });
 
-  test('names keys that the configuration has', () => {
+  test('names existing keys of the configuration', () => {
     const rows = [...OPTIONS, ...ALPHA_ROWS.flatMap(({ as }) => (typeof as === 'string' ? [] : [as]))];
     const named = new Set(rows.flatMap(({ becomes }) => (typeof becomes === 'string' ? [] : becomes)));
     expect(named.size).toBeGreaterThan(50);
@@ -45,7 +45,7 @@ function isKey(key: string): boolean {
 
 const SCHEMA = bareSchema();
 
-/** A value that is not the default, for options that need one of some form. */
+/** Values that are not the default, for options that need a certain form. */
 const EXAMPLES: Readonly<Record<string, string>> = {
   auth_request_response_mode: '"form_post"',
   authenticated_emails_file: '"emails"',
@@ -75,7 +75,7 @@ const EXAMPLES: Readonly<Record<string, string>> = {
   validate_url: '"https://github.example.com/api/v3/user"',
 };
 
-/** What else has to be set, so that oauth2-proxy looks at an option. */
+/** Other settings without which oauth2-proxy ignores an option. */
 const BESIDE: Readonly<Record<string, string>> = {
   allowed_roles: 'provider = "keycloak-oidc"',
   azure_tenant: 'provider = "azure"\noidc_issuer_url = ""',
@@ -147,7 +147,7 @@ function exampleOf({ key, type, default: preset }: OptionRow): string {
   }
 }
 
-/** Imports a file that sets one option to something else than its default. */
+/** Imports a file that sets one option to a value other than its default. */
 async function importWith(row: OptionRow, written = exampleOf(row)) {
   const beside = (BESIDE[row.key] ?? '').split('\n').filter((line) => line !== '');
   const others = Object.fromEntries(beside.map((line) => line.split(' = ') as [string, string]));
@@ -171,7 +171,7 @@ describe('an option that becomes a key', () => {
     const { yaml, isDropped, report } = await importWith(row);
     expect([isDropped, report]).toEqual([false, report]);
     const written = parse(yaml) as unknown;
-    // Both are on by default: to set them is to leave the headers out.
+    // Both are on by default, so setting them leaves the headers out.
     if (row.key === 'pass_user_headers' || row.key === 'pass_basic_auth') {
       expect(has(written, 'routes[].identityHeaders')).toBe(false);
       return;
@@ -194,7 +194,7 @@ function has(value: unknown, key: string): boolean {
   return inner.some((one) => has(one, rest.join('.').replaceAll('.[]', '[]')));
 }
 
-describe('an option with nothing like it', () => {
+describe('an option without an equivalent', () => {
   test.each(rowsThat(({ becomes }) => becomes === 'dropped'))('%s is reported', async (_key, row) => {
     const [provider] = row.onlyWith ?? [];
     const beside = provider === undefined ? row : { ...row };
@@ -212,7 +212,7 @@ describe('an option that is built in', () => {
   );
 
   test.each(rowsThat(({ contrary }) => contrary !== undefined))(
-    '%s is reported where it says the contrary',
+    '%s is reported if it is set to the contrary',
     async (_key, row) => {
       expect((await importWith(row, JSON.stringify(row.contrary))).isDropped).toBe(true);
     },

@@ -1,4 +1,4 @@
-/** The nginx of `docs/how-to/move-from-oauth2-proxy.md`, run: it sends paths that have moved to the gateway, and no others. */
+/** Runs the nginx of `docs/how-to/move-from-oauth2-proxy.md`: it sends only paths that have moved to the gateway. */
 
 import { spawn } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -16,8 +16,8 @@ const PAGE = readFileSync(join(import.meta.dirname, '../../../docs/how-to/move-f
 const SERVER = /^```nginx\n([\s\S]*?)^```$/m.exec(PAGE)?.[1] ?? '';
 const TEMPORARY = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
 
-test('paths that have moved go to the gateway, which believes the address of the client; others stay', async () => {
-  // Stands for oauth2-proxy: what it does with the requests is not what is tried here.
+test('only moved paths go to the gateway, which believes the address of the client', async () => {
+  // In place of oauth2-proxy, whose handling of the requests does not matter here.
   await using old = await RecordingUpstream.start();
   await using service = await RecordingUpstream.start();
   const listeners = {
@@ -80,6 +80,6 @@ test('paths that have moved go to the gateway, which believes the address of the
   expect((await get('/auth/session')).status).toBe(401);
   const cookie = await gateway.cookie();
   expect((await get('/reports/1', cookie, 'X-Forwarded-For: 192.0.2.7')).status).toBe(200);
-  // What the client said, what nginx saw, and what the gateway saw.
+  // The addresses that the client sent, that nginx saw, and that the gateway saw.
   expect(service.last.values('x-forwarded-for')).toEqual(['192.0.2.7, 127.0.0.1, 127.0.0.1']);
 });
