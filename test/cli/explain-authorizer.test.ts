@@ -67,7 +67,7 @@ describe.each(['forward-auth', 'auth-request', 'ext-authz', 'ext-authz-grpc'])('
   });
 });
 
-test.each(['ext-authz', 'ext-authz-grpc'])('Envoy is told what to remove: %s', async (form) => {
+test.each(['ext-authz', 'ext-authz-grpc'])('the answer tells Envoy which headers to remove: %s', async (form) => {
   const said = await asked('GET', '/public', '--as', form, '--header', 'X-User: mallory', '--header', 'Remote-User: x');
   expect((said['headers'] as { removed: string[] }).removed).toEqual(
     expect.arrayContaining(['cookie', 'authorization', 'x-user', 'remote-user']),

@@ -90,7 +90,7 @@ test.each([
   expect(existsSync(path)).toBe(false);
 });
 
-test('a file with a mistake is not touched', async () => {
+test('a file with a mistake is not changed', async () => {
   const text = 'users:\n  - { name: alice, passwordHash: nonsense }\n';
   const path = temporaryFile('users.yaml', text);
   const { code, err } = await cli(['users', 'add', 'bob', '--file', path], { stdin: PASSWORD });

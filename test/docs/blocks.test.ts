@@ -85,7 +85,7 @@ describe('YAML', () => {
     ['an unknown field of a Pod', { volumess: [] }, 'pod'],
     ['an unknown value of the chart', { rediss: {} }, 'values'],
     ['a missing component', { components: ['../../components/none'] }, 'kustomization'],
-  ])('%s is found', (_title, value, inside) => {
+  ])('%s is reported', (_title, value, inside) => {
     expect(yamlProblems(value, inside)).toHaveLength(1);
   });
 });
@@ -120,7 +120,7 @@ describe('shell', () => {
     ['an unknown short option of ss among others', 'ss -Hyn'],
     ['a missing path', 'kubectl apply -k k8s/nowhere'],
     ['an unknown endpoint of the gateway', 'curl http://localhost:8080/auth/log-in'],
-  ])('%s is found', (_title, script) => {
+  ])('%s is reported', (_title, script) => {
     expect(shellCommands(script).flatMap((command) => commandProblems('README.md', command))).toHaveLength(1);
   });
 });
@@ -144,7 +144,7 @@ describe('commands in the prose', () => {
     ['an unknown option', 'sallyport explain --tokken-file'],
     ['an unknown command', 'sallyport explian'],
     ['an unknown option of another program', 'kubectl -n shop logs deployment/sallyport --folow'],
-  ])('%s is found', (_title, text) => {
+  ])('%s is reported', (_title, text) => {
     expect(shellCommands(text).flatMap((command) => mentionProblems('README.md', command))).toHaveLength(1);
   });
 });
