@@ -19,12 +19,12 @@ const cookie = (id: string, value: string, what: string, expected: Expectation):
   expect: expected,
 });
 const ambiguous = (id: string, ...values: readonly string[]) =>
-  values.map((value) => cookie(id, value, 'is no session', INVALID));
+  values.map((value) => cookie(id, value, 'is not a session', INVALID));
 const foreign = (id: string, ...values: readonly string[]) =>
-  values.map((value) => cookie(id, value, 'holds no session cookie', NO_SESSION));
-/** The session is that of bob, and this is what the upstream gets of the Cookie header. */
+  values.map((value) => cookie(id, value, 'contains no session cookie', NO_SESSION));
+/** The session is bob's, and the upstream gets the rest of the Cookie header. */
 const session = (id: string, value: string, rest: string | null): Row =>
-  cookie(id, value, `is the session of bob, and ${rest === null ? 'nothing' : JSON.stringify(rest)} goes on`, {
+  cookie(id, value, `is bob's session, and the upstream gets ${rest === null ? 'no cookie' : JSON.stringify(rest)}`, {
     status: 200,
     upstream: {
       headers: { 'x-user-id': ['bob'], ...(rest === null && { cookie: [] }) },
@@ -66,7 +66,7 @@ const ROWS: readonly Row[] = [
   session('COK-10', `a=b,__Host-sid=${EVIL}; ${SID}`, `a=b,__Host-sid=${EVIL}`),
   {
     id: 'COK-11',
-    what: 'two Cookie headers are one list: the session is found, the rest goes on',
+    what: 'two Cookie headers are one list: the session is found, the rest is forwarded',
     bytes: head('GET /x', 'Cookie: a=1; b=2', `Cookie: ${SID}; c=3`),
     expect: {
       status: 200,
@@ -76,7 +76,7 @@ const ROWS: readonly Row[] = [
   },
   {
     id: 'COK-11',
-    what: 'a session cookie in each of two Cookie headers is no session',
+    what: 'a session cookie in each of two Cookie headers is not a session',
     bytes: head('GET /x', `Cookie: ${SID}`, `cookie: __Host-sid=${EVIL}`),
     expect: INVALID,
   },
@@ -112,7 +112,7 @@ const ROWS: readonly Row[] = [
   cookie('COK-13', ';'.repeat(500), 'are too many', TOO_LARGE),
   {
     id: 'COK-13',
-    what: 'crumbs on a hundred lines are too many',
+    what: 'cookies on 96 lines are too many',
     bytes: head('GET /x', ...Array.from({ length: 96 }, () => 'Cookie: a=1; b=2')),
     expect: TOO_LARGE,
   },
@@ -153,22 +153,22 @@ const ROWS: readonly Row[] = [
   },
   {
     id: 'COK-20',
-    what: 'a session id in the query, in a header or in an Authorization is none',
+    what: 'a session id in the query or in another header is ignored',
     bytes: head('GET /x?sid={bob}&__Host-sid={bob}', 'X-Session: {bob}', 'X-Session-Id: __Host-sid={bob}'),
     expect: NO_SESSION,
   },
   {
     id: 'COK-20',
-    what: 'a session id as a WebSocket subprotocol is none',
+    what: 'a session id as a WebSocket subprotocol is ignored',
     bytes: asUpgrade(head('GET /x', 'Sec-WebSocket-Protocol: sid, {bob}')),
     expect: { ...NO_SESSION, connection: 'closed' },
   },
 ];
 
-/** Variants of a valid id that a lenient decoder would take for it. */
+/** Variants of a valid id that a lenient decoder would accept. */
 const VARIANTS: readonly (readonly [string, (id: string) => string])[] = [
-  ['cut by one', (id) => id.slice(0, -1)],
-  ['longer by one', (id) => `${id}A`],
+  ['cut by one character', (id) => id.slice(0, -1)],
+  ['with one character more', (id) => `${id}A`],
   ['padded', (id) => `${id}=`],
   [
     'in the other case',
@@ -180,13 +180,13 @@ const VARIANTS: readonly (readonly [string, (id: string) => string])[] = [
 ];
 
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
-/** 43 characters are 258 bits: the last two carry nothing. */
+/** 43 characters have 258 bits: the last two are unused. */
 const nextWithSameBits = (last: string) => ALPHABET[ALPHABET.indexOf(last) ^ 1] ?? '';
 
 describe('cookies', () => {
   const stage = playTable(ROWS);
 
-  test.for(VARIANTS)('COK-15: a session id %s is no session', async ([, vary]) => {
+  test.for(VARIANTS)('COK-15: a session id %s is not a session', async ([, vary]) => {
     const id = stage().fill('{bob}');
     expect(vary(id)).not.toBe(id);
     await stage().play({
@@ -197,7 +197,7 @@ describe('cookies', () => {
     });
   });
 
-  test('COK-12, COK-13, COK-14: what is not the form of a session id is refused before the store is asked', async () => {
+  test('COK-12, COK-13, COK-14: malformed and oversized cookies are refused before the store is asked', async () => {
     const reads = vi.spyOn(stage().gateway.gateway.store.sessions, 'read');
     for (const row of ROWS.filter(({ id }) => ['COK-12', 'COK-13', 'COK-14'].includes(id))) await stage().play(row);
     expect(reads).not.toHaveBeenCalled();
@@ -213,14 +213,14 @@ describe('cookies', () => {
     { name: '__Host-sid', domain: 'example.com' },
     { name: '__Host-sid', path: '/app' },
     { name: '__Host-sid', httpOnly: false },
-  ])('COK-19: a session cookie like %j is refused by the configuration', (cookie) => {
+  ])('COK-19: the configuration refuses a session cookie like %j', (cookie) => {
     const schema = configSchema({ baseDir: '/', fileProblem: () => null });
     const result = schema.safeParse(testConfig({ config: { session: { cookie } } }));
     expect(result.success).toBe(false);
     expect(JSON.stringify(result.error?.issues.map((issue) => issue.path))).toContain('["session","cookie"');
   });
 
-  test('COK-18: the answer to a dead session deletes its cookie with the attributes that it was set with', async () => {
+  test('COK-18: the cookie of an unknown session is deleted with the attributes that it was set with', async () => {
     await stage().play({
       id: 'COK-18',
       what: '',

@@ -1,6 +1,6 @@
 /**
- * Which cases of the attack catalogue have a test. A case is covered by a test whose title begins with its id, wherever
- * under `test/` it is; the ids are listed here, so that a case that loses its last test is noticed.
+ * Every case of the attack catalogue has a test: one whose title begins with the id of the case, anywhere under `test/`. The
+ * ids are listed here, so that losing the last test of a case is noticed.
  */
 
 import { globSync, readFileSync } from 'node:fs';
@@ -28,7 +28,7 @@ const CASES = [
   ...['DOS-15', 'DOS-18', 'DOS-19', 'CSRF-15', 'CFG-13', 'CFG-14'],
 ];
 
-/** Cases about what does not exist (yet), and why. */
+/** Cases that do not apply (yet), and why. */
 const NOT_YET: Readonly<Record<string, string>> = {
   'COK-16': 'no cookie is signed: the session cookie is an opaque id',
   'UPS-05': 'an upstream is found by its configured name, not by a key made of parts',
@@ -37,8 +37,8 @@ const NOT_YET: Readonly<Record<string, string>> = {
 
 /**
  * The plans of the OpenID conformance suite for relying parties that use the code flow, with their modules, as of August 2026
- * (`openid/client` of its sources). Dynamic registration, session management and logins that third parties begin are left out:
- * they are not offered here.
+ * (`openid/client` of its sources). Dynamic registration, session management and third-party initiated login are left out: the
+ * gateway does not offer them.
  */
 const PLANS: Readonly<Record<string, readonly string[]>> = {
   'oidcc-client-basic-certification-test-plan': [
@@ -57,7 +57,7 @@ const PLANS: Readonly<Record<string, readonly string[]>> = {
     'oidcc-client-test-scope-userinfo-claims',
     'oidcc-client-test-client-secret-basic',
   ],
-  // Those of the basic plan, once more.
+  // The modules of the basic plan again.
   'oidcc-client-formpost-basic-certification-test-plan': [],
   'oidcc-client-config-certification-test-plan': [
     'oidcc-client-test-discovery-openid-config',
@@ -91,13 +91,13 @@ const PLANS: Readonly<Record<string, readonly string[]>> = {
   ],
 };
 
-/** `'HDR-02: …'` and, in a table, `'HDR-02'`; also several ids with commas between them. */
+/** Finds `'HDR-02: …'` and, in a table, `'HDR-02'`; also several ids separated by commas. */
 function idsAtStartOfStrings(source: string): string[] {
   const starts = source.matchAll(/['"`](?<ids>(?:[A-Z]{2,4}-\d\d(?:, )?)+)/g);
   return [...starts].flatMap((start) => start.groups?.['ids']?.split(', ') ?? []);
 }
 
-test('every case of the catalogue that concerns what exists has a test', () => {
+test('every case of the catalogue that applies has a test', () => {
   const files = globSync('test/**/*.test.ts').filter((file) => !import.meta.filename.endsWith(file));
   const titled = new Set(files.flatMap((file) => idsAtStartOfStrings(readFileSync(file, 'utf8'))));
   const missing = CASES.filter((id) => !titled.has(id));

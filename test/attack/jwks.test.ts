@@ -1,6 +1,6 @@
 /**
- * Key sets that are fetched, from a real HTTP server that misbehaves in every way that it can. The gateway keeps the last
- * good keys, for a stated time, and asks no more often than it is configured to, whatever tokens come in.
+ * Remote key sets, from a real HTTP server that misbehaves in many ways. The gateway keeps the last good keys for a configured
+ * time, and fetches no more often than it is configured to, whatever tokens arrive.
  */
 
 import type { RequestListener } from 'node:http';
@@ -39,7 +39,7 @@ beforeAll(async () => {
 });
 afterAll(() => upstream[Symbol.asyncDispose]());
 
-/** A gateway and the server that has its issuer's keys. */
+/** A gateway and the server of its issuer's keys. */
 class Stage implements AsyncDisposable {
   readonly server: KeyServer;
   readonly gateway: TestGateway;
@@ -90,7 +90,7 @@ class Stage implements AsyncDisposable {
     return counted(this.gateway.metrics, 'jwks_fetches_total', { issuer: 'main', result });
   }
 
-  /** Makes the gateway fetch, by a token with a key that it does not know. */
+  /** Makes the gateway fetch, with a token whose key is unknown. */
   async provokeFetch(): Promise<number> {
     this.clocks.advance(COOL_DOWN_MS);
     return this.status(this.token('unknown', NEXT));
@@ -113,7 +113,7 @@ const raw =
   (_request, response) =>
     void response.writeHead(status, headers).end(body);
 
-/** A byte now and then: no silence is long, but there is no end. */
+/** A byte now and then: never silent for long, but never done. */
 const drip: RequestListener = (_request, response) => {
   response.writeHead(200, { 'content-type': 'application/json' });
   const timer = setInterval(() => response.write(' '), 20);
@@ -145,13 +145,13 @@ const MISBEHAVIOUR: readonly (readonly [title: string, behaviour: RequestListene
     (_request, response) => void response.end(JSON.stringify({ ...GOOD, pad: 'x'.repeat(10_000_000) })),
     /^more than 1048576 bytes$/,
   ],
-  ['bytes without end', flood, /^more than 1048576 bytes$/],
+  ['endless bytes', flood, /^more than 1048576 bytes$/],
   [
     'HTML',
     raw(200, '<!doctype html><title>Sign in</title>', { 'content-type': 'text/html' }),
     /^an answer that is not JSON$/,
   ],
-  ['nothing', raw(200, ''), /not JSON/],
+  ['an empty body', raw(200, ''), /not JSON/],
   ['half of a key set', raw(200, JSON.stringify(GOOD).slice(0, 60)), /not JSON/],
   [
     'fewer bytes than announced',
@@ -161,11 +161,11 @@ const MISBEHAVIOUR: readonly (readonly [title: string, behaviour: RequestListene
   ],
   ['a compressed answer', raw(200, 'x', { 'content-encoding': 'gzip' }), /^a compressed answer$/],
   ['headers of 64 KiB', raw(200, JSON.stringify(GOOD), { 'x-more': 'x'.repeat(65_536) }), /^HPE_HEADER_OVERFLOW$/],
-  ['a set without keys', answering({ keys: [] }), /^a set without a usable key$/],
-  ['no set', answering([]), /^not a JWK Set$/],
+  ['a key set without keys', answering({ keys: [] }), /^a set without a usable key$/],
+  ['a list instead of a key set', answering([]), /^not a JWK Set$/],
   ['null', answering(null), /^not a JWK Set$/],
   [
-    'two keys of one kid',
+    'two keys with the same kid',
     answering({ keys: [...GOOD.keys, publicJwk(other, { kid: 'one' })] }),
     /^two keys with one kid$/,
   ],
@@ -176,10 +176,10 @@ const MISBEHAVIOUR: readonly (readonly [title: string, behaviour: RequestListene
     answering({ keys: Array.from({ length: 1_000 }, () => GOOD.keys[0]) }),
     /^a JWK Set of more than 100 keys$/,
   ],
-  ['a connection that is cut', (request) => void request.socket.destroy(), /^ECONNRESET$/],
+  ['a reset of the connection', (request) => void request.socket.destroy(), /^ECONNRESET$/],
 ];
 
-describe('JWT-46: the last good keys stay when the server answers with', () => {
+describe('JWT-46: the last good keys stay in use when the server sends', () => {
   test.each(MISBEHAVIOUR)('%s', async (_title, behaviour, logged) => {
     const isSlow = logged.source.startsWith('^no whole answer');
     await using stage = await Stage.start(answering(GOOD), { timeout: isSlow ? '1s' : '60s' });
@@ -193,7 +193,7 @@ describe('JWT-46: the last good keys stay when the server answers with', () => {
     expect(said?.['problem']).toMatch(logged);
     expect(await stage.status(good)).toBe(200);
     expect(await stage.status(stage.token())).toBe(200);
-    // Nor does it help to ask again at once.
+    // A retry at once does not help either.
     expect(await stage.status(stage.token('unknown', NEXT))).toBe(401);
     expect(stage.server.requestCount).toBe(2);
   });
@@ -208,7 +208,7 @@ describe('JWT-46: the last good keys stay when the server answers with', () => {
     expect(elsewhere.requestCount).toBe(0);
   });
 
-  test('a key among others that must not verify anything, which is left out, and said', async () => {
+  test('keys that must not verify anything, which are left out and logged', async () => {
     await using stage = await Stage.start(
       answering({
         keys: [...GOOD.keys, { kty: 'oct', k: 'AAAA', kid: 'hmac' }, NEXT.privateKey.export({ format: 'jwk' })],
@@ -221,7 +221,7 @@ describe('JWT-46: the last good keys stay when the server answers with', () => {
 });
 
 describe('JWT-46: stale keys', () => {
-  test('are used for the stated time, and then the answer is 503, not 401; it ends when the server is back', async () => {
+  test('are used for the configured time; then the answer is 503, not 401, until the server is back', async () => {
     await using stage = await Stage.start();
     const good = stage.token();
     expect(await stage.status(good)).toBe(200);
@@ -242,7 +242,7 @@ describe('JWT-46: stale keys', () => {
     expect(await stage.status(good)).toBe(200);
   });
 
-  test('say how old they are', async () => {
+  test('report their age as a metric', async () => {
     await using stage = await Stage.start();
     expect(await stage.status(stage.token())).toBe(200);
     stage.clocks.advance(90_000);
@@ -265,16 +265,16 @@ describe('JWT-45: a flood of tokens with unknown keys', () => {
     }
   });
 
-  test('causes one fetch per cool-down also when every fetch fails', async () => {
+  test('causes one fetch per cool-down even when every fetch fails', async () => {
     await using stage = await Stage.start(raw(500, ''));
     await until(async () => (await stage.fetches('failed')) === 1, 'the first fetch has failed');
     const answers = await Promise.all(Array.from({ length: 100 }, () => stage.status(stage.token())));
     expect(new Set(answers)).toEqual(new Set([503]));
-    // The background tries again after 1 s, 2 s, 4 s; none of the tokens does.
+    // The background retries after 1 s, 2 s and 4 s; no token causes a retry.
     expect(stage.server.requestCount).toBeLessThan(5);
   });
 
-  test('that are refused for something else causes none', async () => {
+  test('causes no fetch if the tokens are refused for another reason', async () => {
     await using stage = await Stage.start();
     expect(await stage.status(stage.token())).toBe(200);
     stage.clocks.advance(COOL_DOWN_MS);
@@ -284,7 +284,7 @@ describe('JWT-45: a flood of tokens with unknown keys', () => {
     expect(stage.server.requestCount).toBe(1);
   });
 
-  test('waits for one fetch together, when it is the first', async () => {
+  test('shares a single first fetch', async () => {
     let answer: (() => void) | null = null;
     await using stage = await Stage.start((request, response) => {
       answer = () => answering(GOOD)(request, response);
@@ -297,8 +297,8 @@ describe('JWT-45: a flood of tokens with unknown keys', () => {
   });
 });
 
-describe('JWT-47: keys that are unavailable at the start', () => {
-  test('leave the gateway running, but not ready, and its tokens get 503, until they were fetched once', async () => {
+describe('JWT-47: keys that are unavailable at startup', () => {
+  test('leave the gateway running but not ready, with 503 for its tokens, until a fetch succeeds', async () => {
     await using stage = await Stage.start(raw(500, ''));
     await until(async () => (await stage.fetches('failed')) === 1, 'the first fetch has failed');
     expect(await stage.isReady()).toBe(false);
@@ -309,7 +309,7 @@ describe('JWT-47: keys that are unavailable at the start', () => {
     expect(await stage.status(stage.token())).toBe(200);
     expect(await stage.isReady()).toBe(true);
 
-    // What becomes of them later is no reason to take all replicas away at once.
+    // Losing the keys later must not make all replicas unready at once.
     stage.server.behaviour = raw(500, '');
     stage.clocks.advance(MAX_STALE_MS + 1);
     expect(await stage.status(stage.token())).toBe(503);
@@ -318,7 +318,7 @@ describe('JWT-47: keys that are unavailable at the start', () => {
 });
 
 describe('JWT-48: rotation', () => {
-  test('a key that signs before it is published is refused until a fetch finds it, one for each cool-down', async () => {
+  test('a key that signs before it is published is refused until a fetch finds it, one per cool-down', async () => {
     await using stage = await Stage.start();
     expect(await stage.status(stage.token())).toBe(200);
     stage.clocks.advance(COOL_DOWN_MS);
@@ -330,7 +330,7 @@ describe('JWT-48: rotation', () => {
     expect(stage.server.requestCount).toBe(3);
   });
 
-  test('JWT-50: a key that is withdrawn is refused from the next fetch on, also for tokens that were accepted before', async () => {
+  test('JWT-50: a withdrawn key is refused after the next fetch, even for tokens that were accepted before', async () => {
     await using stage = await Stage.start();
     const good = stage.token();
     expect(await stage.status(good)).toBe(200);
@@ -342,18 +342,18 @@ describe('JWT-48: rotation', () => {
     expect(await stage.status(good)).toBe(401);
   });
 
-  test('JWT-50: another key under the kid of the old one ends what the old one has signed', async () => {
+  test('JWT-50: a new key under an old kid invalidates what the old key has signed', async () => {
     await using stage = await Stage.start();
     const good = stage.token();
     const early = stage.token('one', NEXT);
     expect([await stage.status(good), await stage.status(early)]).toEqual([200, 401]);
     stage.server.behaviour = answering({ keys: [publicJwk(NEXT, { kid: 'one' })] });
     await stage.provokeFetch();
-    // What was refused with the old key is not refused for ever.
+    // A token that was refused with the old key is not refused for ever.
     expect([await stage.status(good), await stage.status(early)]).toEqual([401, 200]);
   });
 
-  test('a key that replaced another under its kid is found by one fetch per cool-down, forged tokens or not', async () => {
+  test('a new key under an old kid is found by one fetch per cool-down, despite forged tokens', async () => {
     await using stage = await Stage.start();
     expect(await stage.status(stage.token())).toBe(200);
     stage.server.behaviour = answering({ keys: [publicJwk(NEXT, { kid: 'one' })] });
@@ -370,7 +370,7 @@ describe('JWT-48: rotation', () => {
     expect(await stage.status(early)).toBe(200);
   });
 
-  test('the keys are fetched in the background, so that a withdrawn one is refused without a request', async () => {
+  test('keys are refreshed in the background, so that a withdrawn key is soon refused', async () => {
     await using stage = await Stage.start(answering(GOOD), { refreshEvery: '1s' });
     const good = stage.token();
     expect(await stage.status(good)).toBe(200);
@@ -378,7 +378,7 @@ describe('JWT-48: rotation', () => {
     await until(async () => (await stage.status(good)) === 401, 'the withdrawn key is refused');
   });
 
-  test('JWT-50: a token that is remembered is refused when it has expired', async () => {
+  test('JWT-50: a cached token is refused once it has expired', async () => {
     await using stage = await Stage.start();
     const good = stage.token('one', KEY, 60);
     expect(await stage.status(good)).toBe(200);
@@ -395,7 +395,7 @@ describe('a reload', () => {
     return { ...config, issuers: { ...config.issuers, ...more } } as typeof config;
   };
 
-  test('keeps the keys of an issuer that did not change, and closes those of one that is gone', async () => {
+  test('keeps the keys of an unchanged issuer and stops fetching those of a removed one', async () => {
     await using stage = await Stage.start(answering(GOOD), { refreshEvery: '1s' });
     expect(await stage.status(stage.token())).toBe(200);
     const { main } = stage.gateway.gateway.config.issuers;
@@ -416,13 +416,13 @@ describe('a reload', () => {
     await stage.gateway.apply(config(stage, { main: { ...main, jwksUrl: elsewhere.origin } }));
     expect(await stage.status(stage.token())).toBe(200);
     const count = stage.server.requestCount;
-    // Both are due each second, if they are still there.
+    // Each is due every second, if it still exists.
     await until(() => elsewhere.requestCount >= 3, 'the new keys were fetched twice more');
     expect(stage.server.requestCount).toBe(count);
   });
 });
 
-test('JWT-56: while signing keys rotate, no verifier that reads the key set refuses a token of the gateway', async () => {
+test('JWT-56: while signing keys rotate, no verifier with a current key set refuses a gateway token', async () => {
   const clocks = new TestClocks();
   const startMs = clocks.wallMs();
   const minute = 60_000;
@@ -465,7 +465,7 @@ test('JWT-56: while signing keys rotate, no verifier that reads the key set refu
   const signers = new Set<string>();
   const live: string[] = [];
   for (let at = 0; at < 180; at += 1) {
-    // As `keys.publishBefore` and `jwksMaxAge` have it: published an hour before its first use, read every half hour.
+    // As with `keys.publishBefore` and `jwksMaxAge`: published an hour before its first use, read every half hour.
     if (at === 30) keyring.replace([...keyring.states(), await makeKey(clocks.wallMs() + 60 * minute)]);
     if (at % 30 === 0) await keys.refresh();
     const { compact, kid } = await issuer.issue({

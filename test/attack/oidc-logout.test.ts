@@ -1,6 +1,6 @@
 /**
- * OIDC-16 of the attack catalogue: logout tokens. Whoever can post one that is accepted can log people out, so each row breaks
- * one rule of OpenID Connect Back-Channel Logout 1.0, and nobody may be logged out by it.
+ * OIDC-16 of the attack catalogue: logout tokens. Anyone who can forge one can log people out. So each row breaks one rule of
+ * OpenID Connect Back-Channel Logout 1.0 and must not log anyone out.
  */
 
 import { describe, expect, test } from 'vitest';
@@ -16,7 +16,7 @@ const EVENT = 'http://schemas.openid.net/event/backchannel-logout';
 const SESSION = { sid: 'session-1' };
 const USER = { sub: 'mallory-1' };
 
-/** Sends a body to the endpoint, as the provider would. */
+/** Posts a body to the endpoint, as the provider would. */
 function post(stage: OidcStage, body: string, lines: readonly string[] = [HOST, FORM], at = 'corporate') {
   const head = requestHead('POST', `/auth/backchannel-logout/${at}`, [...lines, `Content-Length: ${body.length}`]);
   return rawRequest(stage.gateway.port, head + body);
@@ -25,7 +25,7 @@ function post(stage: OidcStage, body: string, lines: readonly string[] = [HOST, 
 const send = (stage: OidcStage, token: string, at = 'corporate'): Promise<RawResponse> =>
   post(stage, `logout_token=${token}`, [HOST, FORM], at);
 
-/** A stage with somebody who is logged in. */
+/** A stage with a user who is logged in. */
 async function loggedIn(options: OidcStageOptions = {}) {
   const stage = await OidcStage.start(options);
   const browser = stage.browser();
@@ -78,7 +78,7 @@ const ROWS: readonly (readonly [what: string, change: Misbehaviour, note: RegExp
   ],
   ['the key of a stranger', { idToken: (head, body) => forge(head, body, rs256(STRANGER)) }, /signature$/],
   [
-    'a key that the token brings itself',
+    'a key inside the token',
     {
       ...header({ jwk: publicJwk(STRANGER) }),
       idToken: (head, body) => forge(head, body, rs256(STRANGER)),
@@ -92,7 +92,7 @@ const ROWS: readonly (readonly [what: string, change: Misbehaviour, note: RegExp
   ],
   ['an unknown kid', header({ kid: 'another' }), /key$/],
   ['another iss', withClaim('iss', 'https://id.example.com'), /issuer$/],
-  ['an iss with a slash at its end', claims((all) => ({ ...all, iss: `${all['iss'] as string}/` })), /issuer$/],
+  ['an iss with a trailing slash', claims((all) => ({ ...all, iss: `${all['iss'] as string}/` })), /issuer$/],
   ['no iss', without('iss'), /issuer$/],
   ['another aud', withClaim('aud', 'another'), /audience$/],
   ['no aud', without('aud'), /audience$/],
@@ -100,14 +100,14 @@ const ROWS: readonly (readonly [what: string, change: Misbehaviour, note: RegExp
   ['no iat', without('iat'), /times$/],
   ['an iat in the future', claims((all, { nowSec }) => ({ ...all, iat: nowSec + 90 })), /not_yet_valid$/],
   ['no exp', without('exp'), /times$/],
-  ['an exp that is over', claims((all, { nowSec }) => ({ ...all, iat: nowSec - 200, exp: nowSec - 60 })), /expired$/],
-  ['a life of a day', claims((all, { nowSec }) => ({ ...all, exp: nowSec + 86_400 })), /lifetime$/],
+  ['an exp in the past', claims((all, { nowSec }) => ({ ...all, iat: nowSec - 200, exp: nowSec - 60 })), /expired$/],
+  ['a lifetime of a day', claims((all, { nowSec }) => ({ ...all, exp: nowSec + 86_400 })), /lifetime$/],
   ['no jti', without('jti'), /claims$/],
   ['an empty jti', withClaim('jti', ''), /claims$/],
   ['no events', without('events'), /events$/],
   ['other events', withClaim('events', { 'http://schemas.openid.net/event/other': {} }), /events$/],
   ['events that are a list', withClaim('events', [EVENT]), /events$/],
-  ['an event that is no object', withClaim('events', { [EVENT]: true }), /events$/],
+  ['an event that is not an object', withClaim('events', { [EVENT]: true }), /events$/],
   ['an event that is null', withClaim('events', { [EVENT]: null }), /events$/],
   ['a nonce', withClaim('nonce', 'n-0S6'), /nonce$/],
   ['a nonce that is null', withClaim('nonce', null), /nonce$/],
@@ -120,8 +120,8 @@ const ROWS: readonly (readonly [what: string, change: Misbehaviour, note: RegExp
   ['crit', header({ crit: ['exp'], exp: 1 }), /malformed$/],
 ];
 
-describe('OIDC-16: a logout token that breaks a rule logs nobody out', () => {
-  test('OIDC-16: each rule', async () => {
+describe('OIDC-16: an invalid logout token logs nobody out', () => {
+  test('OIDC-16: whichever rule it breaks', async () => {
     await using it = await loggedIn();
     const { stage, browser } = it;
     for (const [what, change, note] of ROWS) {
@@ -138,7 +138,7 @@ describe('OIDC-16: a logout token that breaks a rule logs nobody out', () => {
     expect(await stage.gateway.metrics.text()).toContain(`${counted} ${ROWS.length}`);
   });
 
-  test('OIDC-16: an ID token of the provider is no logout token', async () => {
+  test('OIDC-16: an ID token is not accepted as a logout token', async () => {
     await using it = await loggedIn();
     const { stage, browser } = it;
     const { provider } = stage;
@@ -148,14 +148,14 @@ describe('OIDC-16: a logout token that breaks a rule logs nobody out', () => {
     expect(await statusOf(browser)).toBe(200);
   });
 
-  test('OIDC-16: a token for one provider ends nothing at the endpoint of another with other keys', async () => {
+  test('OIDC-16: a token of one provider is refused by another with other keys', async () => {
     await using other = await OidcStage.start();
     await using it = await loggedIn();
     isRefusal(await send(it.stage, other.provider.logoutToken(SESSION)));
     expect(await statusOf(it.browser)).toBe(200);
   });
 
-  test('OIDC-16: a token that was used before ends no later session', async () => {
+  test('OIDC-16: a token that was used before does not end a later session', async () => {
     await using it = await loggedIn();
     const { stage, browser } = it;
     const token = stage.provider.logoutToken(USER);
@@ -171,13 +171,13 @@ describe('OIDC-16: a logout token that breaks a rule logs nobody out', () => {
   });
 });
 
-describe('OIDC-16: a request that is no logout request logs nobody out', () => {
+describe('OIDC-16: an invalid logout request logs nobody out', () => {
   test.each([
     ['no token', 400, '', [HOST, FORM]],
     ['a token twice', 400, 'logout_token=TOKEN&logout_token=TOKEN', [HOST, FORM]],
     ['a token in JSON', 415, '{"logout_token":"TOKEN"}', [HOST, 'Content-Type: application/json']],
     ['no Content-Type', 415, 'logout_token=TOKEN', [HOST]],
-    ['a token as bearer', 400, '', [HOST, FORM, 'Authorization: Bearer TOKEN']],
+    ['a token sent as bearer', 400, '', [HOST, FORM, 'Authorization: Bearer TOKEN']],
     ['more than 32 KiB', 413, `logout_token=TOKEN&more=${'x'.repeat(33_000)}`, [HOST, FORM]],
     ['a token of 9 KB', 400, `logout_token=TOKEN${'A'.repeat(9_000)}`, [HOST, FORM]],
   ] as const)('OIDC-16: %s', async (_what, status, body, lines) => {
@@ -189,7 +189,7 @@ describe('OIDC-16: a request that is no logout request logs nobody out', () => {
     expect(await statusOf(browser)).toBe(200);
   });
 
-  test('OIDC-16: a GET, and a provider that is not configured', async () => {
+  test('OIDC-16: a GET or an unknown provider', async () => {
     await using it = await loggedIn();
     const { stage, browser } = it;
     const token = stage.provider.logoutToken(SESSION);

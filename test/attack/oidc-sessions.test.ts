@@ -1,4 +1,4 @@
-/** What a login with an identity provider does to the session that a browser has, where it may lead, and who may ask for it. */
+/** What a login with an identity provider does to the browser's existing session, where it may lead, and who may begin it. */
 
 import { describe, expect, test } from 'vitest';
 import type { PlainBrowser } from '../support/browsers/plain-browser.ts';
@@ -12,9 +12,9 @@ const statusOf = async (stage: OidcStage, sessionId: string): Promise<number> =>
   return (await rawRequest(stage.gateway.port, head)).status;
 };
 
-describe('the session that a browser had', () => {
+describe("the browser's existing session", () => {
   test.each([['query'], ['formPost']])(
-    'SES-01: a new login gives a new id and ends the old session (%s)',
+    'SES-01: is ended by a new login, which issues a new id (%s)',
     async (responseMode) => {
       await using stage = await OidcStage.start({ provider: { responseMode } });
       const browser = stage.browser();
@@ -28,7 +28,7 @@ describe('the session that a browser had', () => {
     },
   );
 
-  test('SES-02: an id that somebody else has chosen is never taken', async () => {
+  test('SES-02: never gets an id that someone else has chosen', async () => {
     await using stage = await OidcStage.start();
     const browser = stage.browser();
     const chosen = 'C'.repeat(43);
@@ -37,7 +37,7 @@ describe('the session that a browser had', () => {
     expect([sessionOf(browser) === chosen, await statusOf(stage, chosen)]).toEqual([false, 401]);
   });
 
-  test('a login that fails leaves it', async () => {
+  test('survives a failed login', async () => {
     await using stage = await OidcStage.start();
     const browser = stage.browser();
     await stage.logIn(browser);
@@ -48,7 +48,7 @@ describe('the session that a browser had', () => {
     expect([sessionOf(browser), await statusOf(stage, before)]).toEqual([before, 200]);
   });
 
-  test('a login that another site begins, and that nobody completes, leaves it', async () => {
+  test('survives a login that another site begins and nobody completes', async () => {
     await using stage = await OidcStage.start();
     const browser = stage.browser();
     await stage.logIn(browser);
@@ -76,7 +76,7 @@ describe('where a login leads', () => {
     ['RED-16', '/x\r\nSet-Cookie: x=1'],
     ['RED-17', '/auth/logout'],
     ['RED-17', '/auth/callback/corporate'],
-  ])('%s: to %j it does not lead, by way of a provider neither', async (_id, target) => {
+  ])('%s: a login does not lead to %j, even by way of a provider', async (_id, target) => {
     await using stage = await OidcStage.start();
     const browser = stage.browser();
     await browser.open(`${PUBLIC_ORIGIN}/auth/login?provider=corporate&return_to=${encodeURIComponent(target)}`);
@@ -87,11 +87,11 @@ describe('where a login leads', () => {
   });
 });
 
-describe('who may ask', () => {
+describe('who may begin a login', () => {
   const PATHS = ['/auth/login?provider=corporate', `/auth/callback/corporate?code=x&state=${'A'.repeat(43)}`];
 
   test.each(PATHS.flatMap((path) => ['PUT', 'DELETE', 'PATCH', 'OPTIONS'].map((method) => [method, path])))(
-    '%s %s is refused, and nothing is asked of the provider',
+    '%s %s is refused without contacting the provider',
     async (method, path) => {
       await using stage = await OidcStage.start();
       const { status } = await rawRequest(stage.gateway.port, requestHead(method, path, [HOST, 'Content-Length: 0']));
@@ -101,13 +101,13 @@ describe('who may ask', () => {
   );
 
   test.each([
-    ['a provider that is not there', '/auth/login?provider=nobody'],
-    ['a provider by the name of a property', '/auth/login?provider=__proto__'],
-    ['a provider by a path', '/auth/login?provider=../corporate'],
-    ['the callback of a provider that is not there', `/auth/callback/nobody?code=x&state=${'A'.repeat(43)}`],
-    ['the callback of no provider', `/auth/callback?code=x&state=${'A'.repeat(43)}`],
-    ['the callback in other letters', `/auth/callback/CORPORATE?code=x&state=${'A'.repeat(43)}`],
-  ])('%s begins and completes nothing', async (_what, path) => {
+    ['an unknown provider', '/auth/login?provider=nobody'],
+    ['a provider named like an object property', '/auth/login?provider=__proto__'],
+    ['a provider named by a path', '/auth/login?provider=../corporate'],
+    ['the callback of an unknown provider', `/auth/callback/nobody?code=x&state=${'A'.repeat(43)}`],
+    ['a callback without a provider', `/auth/callback?code=x&state=${'A'.repeat(43)}`],
+    ['a callback in another letter case', `/auth/callback/CORPORATE?code=x&state=${'A'.repeat(43)}`],
+  ])('%s begins and completes no login', async (_what, path) => {
     await using stage = await OidcStage.start();
     const browser = stage.browser();
     const { status, headers } = await browser.step(`${PUBLIC_ORIGIN}${path}`);
@@ -116,7 +116,7 @@ describe('who may ask', () => {
     await stage.isLoggedOut(browser);
   });
 
-  test('a script, a frame or an image of another site begins no login', async () => {
+  test('a fetch, an image or a script of another site begins no login', async () => {
     await using stage = await OidcStage.start();
     for (const [mode, dest] of [
       ['cors', 'empty'],

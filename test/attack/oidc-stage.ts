@@ -1,7 +1,7 @@
 /**
  * The stage for attacks on logins with an identity provider: a whole gateway, a provider that misbehaves in one way, and a
- * browser. Whatever a row says, a login that is refused leaves no session and one audit record, says so on a page that leads
- * on, and writes nothing secret into the log.
+ * browser. In every row, a refused login leaves no session and one audit record, shows a page with a way to continue, and logs
+ * nothing secret.
  */
 
 import { expect, test } from 'vitest';
@@ -24,7 +24,7 @@ export interface OidcStageOptions extends GatewayOptions {
   readonly throttle?: Readonly<Record<string, unknown>>;
 }
 
-/** How a login has to fail. */
+/** How a login must fail. */
 export interface Refusal {
   readonly reason: Reason;
   /** The rule that the audit record names. */
@@ -33,7 +33,7 @@ export interface Refusal {
 
 export const CALLBACK = `${PUBLIC_ORIGIN}/auth/callback/corporate`;
 const TARGET = '/orders?page=2';
-/** Clients take turns with the gateway in one process: that a request waits is no overload. */
+/** Clients and the gateway share one process: a request that waits does not mean overload. */
 const PATIENT = {
   public: { address: '127.0.0.1:0', limits: { maxQueueDelay: '1m' } },
   admin: { address: '127.0.0.1:0' },
@@ -81,18 +81,18 @@ export class OidcStage implements AsyncDisposable {
     return new OidcStage(provider, gateway, upstream, files);
   }
 
-  /** A browser that has been nowhere yet. */
+  /** A browser without history or cookies. */
   browser(): PlainBrowser {
     return new PlainBrowser({ origins: { [PUBLIC_ORIGIN]: this.gateway.port } });
   }
 
-  /** Goes to a page that needs a login; the provider knows who sits there and sends the browser straight back. */
+  /** Opens a page that needs a login; the provider knows the user and sends the browser straight back. */
   logIn(browser: PlainBrowser): Promise<Page> {
     return browser.open(`${PUBLIC_ORIGIN}${TARGET}&provider=corporate`);
   }
 
   /**
-   * Begins a login, and stops at the answer of the provider.
+   * Begins a login and stops before the answer of the provider is delivered.
    *
    * @returns the address that the provider sends the browser to
    */
@@ -109,7 +109,7 @@ export class OidcStage implements AsyncDisposable {
     throw new Error('the provider was not reached');
   }
 
-  /** The browser is logged in, and where it wanted to go. */
+  /** The browser is logged in, and on the page that it asked for. */
   async isLoggedIn(browser: PlainBrowser, page: Page): Promise<void> {
     expect(`${page.status} ${page.url.href}`).toMatch(/^200 .*\/orders\?page=2/);
     const who = await browser.fetch(`${PUBLIC_ORIGIN}/auth/session`);
@@ -118,7 +118,7 @@ export class OidcStage implements AsyncDisposable {
     this.#keepsSecrets();
   }
 
-  /** The browser was refused by this rule, and has nothing. */
+  /** The browser was refused by this rule, and has no session. */
   async isRefused(browser: PlainBrowser, page: Page, { reason, note }: Refusal): Promise<void> {
     const { status, title } = REASONS[reason];
     const failures = this.#failures();
@@ -173,7 +173,7 @@ export function refusals(rows: readonly Row[], options: OidcStageOptions = {}): 
   });
 }
 
-/** Each row is odd, but honest: the login succeeds. */
+/** Each row is unusual, but valid: the login succeeds. */
 export function acceptances(
   rows: readonly (readonly [id: string, what: MisbehaviourName])[],
   options: OidcStageOptions = {},

@@ -1,5 +1,5 @@
 /**
- * §2.11 of the attack catalogue, what the provider says: ID tokens, metadata, answers of the token endpoint and of userinfo,
+ * §2.11 of the attack catalogue: what the provider sends. ID tokens, metadata, answers of the token endpoint and of userinfo,
  * and claims about people.
  */
 
@@ -65,7 +65,7 @@ describe('OIDC-10: ID tokens', () => {
     ['OIDC-10', 'key-set-with-strange-keys'],
   ]);
 
-  test('OIDC-10: an address of keys in the header of a token is never asked', async () => {
+  test('OIDC-10: a key URL in a token header is never fetched', async () => {
     await using stage = await OidcStage.start({ misbehaviour: 'jku-in-header' });
     await stage.logIn(stage.browser());
     expect(stage.provider.countOf('keys-of-the-attacker')).toBe(0);
@@ -118,7 +118,7 @@ describe('OIDC-11: metadata', () => {
     expect(stage.gateway.log.text).toMatch(/metadata whose issuer differs in the slash at its end/);
   });
 
-  test('OIDC-11: a redirect of the metadata is not followed', async () => {
+  test('OIDC-11: a redirect of the metadata request is not followed', async () => {
     await using stage = await OidcStage.start({ misbehaviour: 'discovery-redirects' });
     await stage.logIn(stage.browser());
     expect(stage.provider.countOf('elsewhere')).toBe(0);
@@ -169,13 +169,13 @@ describe('OIDC-12: token endpoint', () => {
     ['OIDC-12', 'refresh-token-missing'],
   ]);
 
-  test('OIDC-12: a redirect of the token endpoint is not followed: the code and the secret stay where they belong', async () => {
+  test('OIDC-12: a redirect of the token endpoint is not followed, so the code and the secret do not leak', async () => {
     await using stage = await OidcStage.start({ misbehaviour: 'token-redirects' });
     await stage.logIn(stage.browser());
     expect(stage.provider.countOf('token-elsewhere')).toBe(0);
   });
 
-  test('OIDC-12: JSON nested 20,000 deep does not end the process', async () => {
+  test('OIDC-12: JSON nested 20,000 deep does not crash the process', async () => {
     await using stage = await OidcStage.start({ misbehaviour: 'token-deeply-nested' });
     const browser = stage.browser();
     expect((await stage.logIn(browser)).status).toBe(400);
@@ -200,7 +200,7 @@ describe('OIDC-13: userinfo', () => {
   );
   refusals([['OIDC-13', 'userinfo-silent', UNAVAILABLE]], IMPATIENT);
 
-  test('OIDC-13: userinfo does not overrule what the ID token says', async () => {
+  test('OIDC-13: userinfo does not override the ID token', async () => {
     const attributes = { context: 'acr', issuer: 'iss' };
     await using stage = await OidcStage.start({
       misbehaviour: 'userinfo-other-iss',
@@ -213,7 +213,7 @@ describe('OIDC-13: userinfo', () => {
   });
 });
 
-describe('OIDC-17: who it is', () => {
+describe('OIDC-17: identity claims', () => {
   const ALLOW = { provider: { allow: { emailDomains: ['example.com'] } } };
   refusals(
     (
@@ -242,7 +242,7 @@ describe('OIDC-17: who it is', () => {
   );
   acceptances([['OIDC-17', 'email-upper-case-domain']], ALLOW);
 
-  test('OIDC-17: an email address that is not verified does not reach the session', async () => {
+  test('OIDC-17: an unverified email address does not reach the session', async () => {
     await using stage = await OidcStage.start({ misbehaviour: 'email-unverified' });
     const browser = stage.browser();
     await stage.isLoggedIn(browser, await stage.logIn(browser));
@@ -268,7 +268,7 @@ describe('OIDC-17: who it is', () => {
   test.each([
     ['sub-of-local-user', 'corporate|demo'],
     ['sub-with-separator', 'corporate|other|admin'],
-  ] as const)('ASVS 10.3.3: %s belongs to its provider', async (misbehaviour, subject) => {
+  ] as const)('ASVS 10.3.3: %s is prefixed with the name of its provider', async (misbehaviour, subject) => {
     await using stage = await OidcStage.start({ misbehaviour });
     const browser = stage.browser();
     await stage.logIn(browser);
@@ -276,7 +276,7 @@ describe('OIDC-17: who it is', () => {
     expect(who).toMatchObject({ subject });
   });
 
-  test('OIDC-17: claims that nothing maps do not become attributes, roles or scopes', async () => {
+  test('OIDC-17: unmapped claims do not become attributes, roles or scopes', async () => {
     await using stage = await OidcStage.start({ misbehaviour: 'claims-of-the-gateway', ...USERINFO });
     const browser = stage.browser();
     await stage.logIn(browser);

@@ -1,5 +1,5 @@
 /**
- * §2.11 of the attack catalogue, the way there and back: state, browser, mix-up, PKCE, errors, and how answers travel. The
+ * §2.11 of the attack catalogue, to the provider and back: state, browser, mix-up, PKCE, errors and response modes. The
  * provider misbehaves in one way per row, the client is a browser or an attacker's program, and the gateway is whole.
  */
 
@@ -13,13 +13,13 @@ const INVALID = 'login_response_invalid';
 const UNAVAILABLE = 'provider_unavailable';
 const USERINFO = { provider: { userinfo: true } };
 
-/** Name and value of the cookie of logins under way. */
+/** Name and value of the login cookie. */
 function loginCookie(browser: PlainBrowser): readonly [string, string] {
   const cookies = Object.entries(browser.cookies.of('shop.example.com'));
   return cookies.find(([name]) => name.startsWith('__Host-login-')) ?? ['', ''];
 }
 
-test('a login with a provider that behaves well succeeds', async () => {
+test('a login with a well-behaved provider succeeds', async () => {
   await using stage = await OidcStage.start();
   const browser = stage.browser();
   await stage.isLoggedIn(browser, await stage.logIn(browser));
@@ -34,15 +34,15 @@ describe('OIDC-01: state', () => {
     ['OIDC-01', 'state-twice', INVALID, /twice/],
   ]);
 
-  test('OIDC-01: a state that is refused causes no request to the token endpoint', async () => {
+  test('OIDC-01: a refused state causes no request to the token endpoint', async () => {
     await using stage = await OidcStage.start({ misbehaviour: 'state-wrong' });
     await stage.logIn(stage.browser());
     expect(stage.provider.countOf('token')).toBe(0);
   });
 });
 
-describe('OIDC-02, OIDC-03: the browser', () => {
-  test('OIDC-02: an answer that was made for another browser is refused', async () => {
+describe('OIDC-02, OIDC-03: browser binding', () => {
+  test('OIDC-02: an answer for another browser is refused', async () => {
     await using stage = await OidcStage.start();
     const [victim, attacker] = [stage.browser(), stage.browser()];
     const answer = await stage.answer(attacker);
@@ -52,7 +52,7 @@ describe('OIDC-02, OIDC-03: the browser', () => {
     expect(stage.provider.countOf('token')).toBe(0);
   });
 
-  test('OIDC-02: an answer in a browser without the cookie is refused', async () => {
+  test('OIDC-02: an answer without the login cookie is refused', async () => {
     await using stage = await OidcStage.start();
     const answer = await stage.answer(stage.browser());
     const other = stage.browser();
@@ -62,9 +62,9 @@ describe('OIDC-02, OIDC-03: the browser', () => {
 
   test.each([
     ['a changed character', (value: string) => `${value.slice(0, 9)}${value[9] === 'A' ? 'B' : 'A'}${value.slice(10)}`],
-    ['one that the attacker chose', (value: string) => `${value.slice(0, 4)}${'A'.repeat(39)}`],
-    ['other bits at its end', (value: string) => `${value.slice(0, -1)}${value.endsWith('B') ? 'C' : 'B'}`],
-  ])('OIDC-03: the cookie of logins with %s finds no login', async (_what, tamper) => {
+    ['a value that the attacker chose', (value: string) => `${value.slice(0, 4)}${'A'.repeat(39)}`],
+    ['other trailing bits', (value: string) => `${value.slice(0, -1)}${value.endsWith('B') ? 'C' : 'B'}`],
+  ])('OIDC-03: a login cookie with %s finds no login', async (_what, tamper) => {
     await using stage = await OidcStage.start();
     const browser = stage.browser();
     const answer = await stage.answer(browser);
@@ -75,11 +75,11 @@ describe('OIDC-02, OIDC-03: the browser', () => {
   });
 
   test.each([
-    ['empty', ''],
+    ['that is empty', ''],
     ['of another length', 'A'.repeat(44)],
-    ['with other characters', `${'A'.repeat(42)}+`],
-    ['that does not fit its name', `-${'A'.repeat(42)}`],
-  ])('OIDC-03: the cookie of logins %s is no cookie', async (_what, value) => {
+    ['with invalid characters', `${'A'.repeat(42)}+`],
+    ['that does not match its name', `-${'A'.repeat(42)}`],
+  ])('OIDC-03: a login cookie %s is ignored', async (_what, value) => {
     await using stage = await OidcStage.start();
     const browser = stage.browser();
     const answer = await stage.answer(browser);
@@ -87,7 +87,7 @@ describe('OIDC-02, OIDC-03: the browser', () => {
     await stage.isRefused(browser, await browser.open(answer), { reason: 'login_cookie_missing' });
   });
 
-  test('OIDC-03: the cookie of logins twice, as a sibling site can set it, is refused', async () => {
+  test('OIDC-03: two login cookies, as a sibling site can cause, are refused', async () => {
     await using stage = await OidcStage.start();
     const browser = stage.browser();
     const answer = await stage.answer(browser);
@@ -100,7 +100,7 @@ describe('OIDC-02, OIDC-03: the browser', () => {
     expect([status, stage.provider.countOf('token')]).toEqual([400, 0]);
   });
 
-  test('SES-03: a login that an attacker began, completed in the browser of the victim, is refused', async () => {
+  test('SES-03: a login that an attacker began is refused in the browser of the victim', async () => {
     await using stage = await OidcStage.start();
     const [attacker, victim] = [stage.browser(), stage.browser()];
     const answer = await stage.answer(attacker);
@@ -110,7 +110,7 @@ describe('OIDC-02, OIDC-03: the browser', () => {
     expect(cookie).toMatch(/^[A-Za-z0-9_-]{43}$/);
   });
 
-  test('the cookie of logins is host-only, Secure, HttpOnly, and Lax where nothing needs more', async () => {
+  test('the login cookie is host-only, Secure, HttpOnly and, by default, Lax', async () => {
     await using stage = await OidcStage.start();
     const browser = stage.browser();
     await stage.answer(browser);
@@ -124,10 +124,10 @@ describe('OIDC-02, OIDC-03: the browser', () => {
   });
 });
 
-describe('the cookie of logins and the application', () => {
+describe('the login cookie and the application', () => {
   const PUBLIC = { routes: [{ id: 'public', match: { path: '/' }, credential: 'none' }] };
 
-  test('the application never gets it, in any spelling that a parser may read as it', async () => {
+  test('the application never gets it, in any spelling that a parser may accept', async () => {
     await using stage = await OidcStage.start(PUBLIC);
     const id = 'A'.repeat(43);
     const cookies = [
@@ -166,7 +166,7 @@ describe('OIDC-04: nonce', () => {
     ['OIDC-04', 'nonce-a-list', INVALID, /nonce/],
   ]);
 
-  test('OIDC-04: an ID token that is refused is never followed by a request to userinfo', async () => {
+  test('OIDC-04: a refused ID token is never followed by a request to userinfo', async () => {
     await using stage = await OidcStage.start({ misbehaviour: 'nonce-wrong', ...USERINFO });
     await stage.logIn(stage.browser());
     expect([stage.provider.countOf('token'), stage.provider.countOf('userinfo')]).toEqual([1, 0]);
@@ -182,13 +182,13 @@ describe('OIDC-05: mix-up', () => {
     ['OIDC-05', 'error-with-wrong-iss', INVALID, /^iss is that of another provider$/],
   ]);
 
-  test('OIDC-05: a code that comes with the wrong iss is sent to no token endpoint', async () => {
+  test('OIDC-05: a code with the wrong iss is not sent to any token endpoint', async () => {
     await using stage = await OidcStage.start({ misbehaviour: 'iss-parameter-wrong' });
     await stage.logIn(stage.browser());
     expect(stage.provider.countOf('token')).toBe(0);
   });
 
-  test('OIDC-05: an answer to one provider is refused at the address of another', async () => {
+  test('OIDC-05: the answer of one provider is refused at the callback of another', async () => {
     await using stage = await OidcStage.start({ more: [{ name: 'other' }] });
     const browser = stage.browser();
     const answer = await stage.answer(browser, 'other');
@@ -197,7 +197,7 @@ describe('OIDC-05: mix-up', () => {
     expect(stage.provider.countOf('token')).toBe(0);
   });
 
-  test('RFC 9207 §2.4: a provider that does not promise iss may leave it out', async () => {
+  test('RFC 9207 §2.4: a provider that does not advertise iss may omit it', async () => {
     await using stage = await OidcStage.start({ misbehaviour: 'iss-parameter-missing' });
     stage.provider.metadata = { authorization_response_iss_parameter_supported: undefined };
     const browser = stage.browser();
@@ -206,7 +206,7 @@ describe('OIDC-05: mix-up', () => {
 });
 
 describe('OIDC-06, OIDC-07: PKCE', () => {
-  test('OIDC-06: the code of a victim in the login of an attacker is refused', async () => {
+  test('OIDC-06: the code of a victim is refused in the login of an attacker', async () => {
     await using stage = await OidcStage.start();
     const [victim, attacker] = [stage.browser(), stage.browser()];
     const [stolen, own] = [await stage.answer(victim), await stage.answer(attacker)];
@@ -215,7 +215,7 @@ describe('OIDC-06, OIDC-07: PKCE', () => {
     await stage.isRefused(attacker, page, { reason: 'login_expired', note: /invalid_grant/ });
   });
 
-  test('OIDC-07: every authorization request has a challenge by S256, a new one each time', async () => {
+  test('OIDC-07: every authorization request has a new S256 challenge', async () => {
     await using stage = await OidcStage.start();
     const browser = stage.browser();
     await stage.answer(browser);
@@ -233,8 +233,8 @@ describe('OIDC-06, OIDC-07: PKCE', () => {
   acceptances([['OIDC-07', 'discovery-pkce-unsaid']]);
 });
 
-describe('OIDC-08: the same answer again', () => {
-  test('OIDC-08: leads to the page again in the browser that is logged in, and to no second session', async () => {
+describe('OIDC-08: a replayed answer', () => {
+  test('OIDC-08: leads back to the page in the logged-in browser, without a second session', async () => {
     await using stage = await OidcStage.start();
     const browser = stage.browser();
     const answer = await stage.answer(browser);
@@ -257,7 +257,7 @@ describe('OIDC-08: the same answer again', () => {
     expect(browser.cookies.of('shop.example.com')).not.toHaveProperty('__Host-sid');
   });
 
-  test('OIDC-08: of twenty at once, one is exchanged', async () => {
+  test('OIDC-08: is exchanged once when it arrives twenty times at once', async () => {
     await using stage = await OidcStage.start();
     const browser = stage.browser();
     const answer = await stage.answer(browser);
@@ -267,7 +267,7 @@ describe('OIDC-08: the same answer again', () => {
   });
 });
 
-describe('OIDC-09: errors of the provider', () => {
+describe('OIDC-09: provider errors', () => {
   refusals([
     ['OIDC-09', 'access-denied', 'login_declined', /^provider: access_denied$/],
     ['OIDC-09', 'login-required', 'login_interaction_required', /login_required/],
@@ -284,7 +284,7 @@ describe('OIDC-09: errors of the provider', () => {
     ['OIDC-09', 'token-error-with-markup', 'login_expired', /invalid_grant/],
   ]);
 
-  test('OIDC-09: what a provider says is logged on one line, without characters that a terminal obeys', async () => {
+  test('OIDC-09: the error of a provider is logged on one line, without control characters', async () => {
     await using stage = await OidcStage.start({ misbehaviour: 'error-with-markup' });
     await stage.logIn(stage.browser());
     const record = stage.gateway.log.records.find(({ provider }) => provider === 'corporate');
@@ -295,7 +295,7 @@ describe('OIDC-09: errors of the provider', () => {
 
 // OIDC-14 is in test/endpoints/login/oidc/many-logins.test.ts.
 describe('OIDC-19: many logins', () => {
-  test('OIDC-19: navigations without a cookie put nothing into the store and ask nothing of the provider', async () => {
+  test('OIDC-19: navigations without a cookie get a cookie test and cause no request to the provider', async () => {
     await using stage = await OidcStage.start();
     await stage.logIn(stage.browser());
     const before = stage.provider.calls.length;
@@ -306,7 +306,7 @@ describe('OIDC-19: many logins', () => {
     expect(stage.provider.calls).toHaveLength(before);
   });
 
-  test('OIDC-19: more logins than a network may begin are refused, with the time to wait', async () => {
+  test('OIDC-19: logins beyond the limit of a network are refused with Retry-After', async () => {
     await using stage = await OidcStage.start({ throttle: { startsPerAddress: 10 } });
     const browser = stage.browser();
     const start = `${PUBLIC_ORIGIN}/auth/login?provider=corporate`;
@@ -317,10 +317,10 @@ describe('OIDC-19: many logins', () => {
   });
 });
 
-describe('OIDC-15, OIDC-18: how the answer travels', () => {
+describe('OIDC-15, OIDC-18: response modes', () => {
   const FORM_POST = { provider: { responseMode: 'formPost' } };
 
-  test('OIDC-15: form_post comes from another site, and its cookie of logins is SameSite=None', async () => {
+  test('OIDC-15: form_post comes from another site, and its login cookie is SameSite=None', async () => {
     await using stage = await OidcStage.start(FORM_POST);
     const browser = stage.browser();
     await stage.isLoggedIn(browser, await stage.logIn(browser));
@@ -333,7 +333,7 @@ describe('OIDC-15, OIDC-18: how the answer travels', () => {
     ).toBe(true);
   });
 
-  test('OIDC-15: a POST to the callback from any site, without a login under way, opens nothing', async () => {
+  test('OIDC-15: a cross-site POST to the callback without a login in progress opens no session', async () => {
     await using stage = await OidcStage.start(FORM_POST);
     const body = `code=x&state=${'A'.repeat(43)}`;
     const { status, headers } = await rawRequest(
@@ -357,7 +357,7 @@ describe('OIDC-15, OIDC-18: how the answer travels', () => {
     ['OIDC-18', 'code-of-nobody', 'login_expired', /invalid_grant/],
   ]);
 
-  test('OIDC-18: an answer by POST where a query was asked for is refused', async () => {
+  test('OIDC-18: an answer by POST is refused where a query was requested', async () => {
     await using stage = await OidcStage.start({ misbehaviour: 'form-post-response' });
     const browser = stage.browser();
     const page = await stage.logIn(browser);
@@ -365,7 +365,7 @@ describe('OIDC-15, OIDC-18: how the answer travels', () => {
     expect(stage.provider.countOf('token')).toBe(0);
   });
 
-  test('OIDC-18: an answer by query where a POST was asked for is refused', async () => {
+  test('OIDC-18: an answer by query is refused where a POST was requested', async () => {
     await using stage = await OidcStage.start({ misbehaviour: 'query-response', ...FORM_POST });
     const browser = stage.browser();
     const page = await stage.logIn(browser);

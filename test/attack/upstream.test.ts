@@ -13,7 +13,7 @@ import { RawUpstream } from '../support/raw-upstream.ts';
 import type { Answer } from '../support/recording-upstream.ts';
 import { asUpgrade, BOB, type Expectation, head, playTable, type Row, Stage, targetOf } from './harness.ts';
 
-/** What an attacker would like to be taken for a request of its own. */
+/** What an attacker would like the upstream to read as a separate request. */
 const HIDDEN = 'GET /public/hidden HTTP/1.1\r\nHost: shop.example.com\r\n\r\n';
 
 const BAD_ANSWER: Expectation = {
@@ -61,7 +61,7 @@ const withHeader = (...lines: readonly string[]) =>
 const ROWS: readonly Row[] = [
   {
     id: 'SMG-39',
-    what: 'an answer to HEAD that has a body shifts nothing',
+    what: 'an answer to HEAD with a body does not desynchronize the connection',
     bytes: head('HEAD /x', BOB),
     answer: 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello',
     expect: {
@@ -71,14 +71,19 @@ const ROWS: readonly Row[] = [
       also: ({ headers }) => expect(headers.get('content-length')).toBe('5'),
     },
   },
-  answered('SMG-39', 'a 204 with a body shifts nothing', 'HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\nhello', {
-    status: 204,
-    body: '',
-    also: ({ headers }) => expect(headers.has('content-length')).toBe(false),
-  }),
   answered(
     'SMG-39',
-    'a 204 with a chunked body shifts nothing',
+    'a 204 with a body does not desynchronize the connection',
+    'HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\nhello',
+    {
+      status: 204,
+      body: '',
+      also: ({ headers }) => expect(headers.has('content-length')).toBe(false),
+    },
+  ),
+  answered(
+    'SMG-39',
+    'a 204 with a chunked body does not desynchronize the connection',
     'HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n',
     {
       status: 204,
@@ -88,23 +93,23 @@ const ROWS: readonly Row[] = [
   ),
   answered(
     'SMG-39',
-    'a 304 with a body shifts nothing',
+    'a 304 with a body does not desynchronize the connection',
     'HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\nhello',
     { status: 304, body: '' },
   ),
   answered(
     'SMG-39',
-    'a 205 with a body is relayed as it is',
+    'a 205 with a body is relayed unchanged',
     'HTTP/1.1 205 Reset Content\r\nContent-Length: 2\r\n\r\nok',
     { status: 205 },
   ),
   answered(
     'SMG-39',
-    'early hints come before the answer',
+    'early hints before the answer are accepted',
     `${'HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n'.repeat(3)}${OK}`,
   ),
   badAnswer('SMG-39', 'a flood of interim answers', `${'HTTP/1.1 103 Early Hints\r\n\r\n'.repeat(100)}${OK}`),
-  badAnswer('DOS-18', 'an endless row of 102 Processing', 'HTTP/1.1 102 Processing\r\n\r\n'.repeat(10_000)),
+  badAnswer('DOS-18', 'an endless stream of 102 Processing', 'HTTP/1.1 102 Processing\r\n\r\n'.repeat(10_000)),
   badAnswer('DOS-18', 'a header of 40 kB', withHeader(`X-A: ${'a'.repeat(40_000)}`)),
   badAnswer('DOS-18', '10,000 headers', withHeader(...Array.from({ length: 10_000 }, (_, at) => `A${at}: b`))),
   badAnswer('DOS-18', 'a header that never ends', `HTTP/1.1 200 OK\r\nX-A: ${'a'.repeat(100_000)}`),
@@ -113,44 +118,48 @@ const ROWS: readonly Row[] = [
     'interim answers with 40 kB of headers',
     `HTTP/1.1 103 Early Hints\r\nX-A: ${'a'.repeat(40_000)}\r\n\r\n${OK}`,
   ),
-  // RFC 9110 §15.2: understood, even where nobody asked for it.
-  answered('SMG-39', '100 Continue that nobody asked for', `HTTP/1.1 100 Continue\r\n\r\n${OK}`),
-  answered('SMG-39', 'several of them, with a field', `${'HTTP/1.1 100 Continue\r\nX-A: b\r\n\r\n'.repeat(5)}${OK}`),
-  badAnswer('SMG-39', 'a flood of them', `${'HTTP/1.1 100 Continue\r\n\r\n'.repeat(100)}${OK}`),
+  // RFC 9110 §15.2: accepted even if the request did not ask for it.
+  answered('SMG-39', 'an unrequested 100 Continue is accepted', `HTTP/1.1 100 Continue\r\n\r\n${OK}`),
+  answered(
+    'SMG-39',
+    'several 100 Continue answers with a header are accepted',
+    `${'HTTP/1.1 100 Continue\r\nX-A: b\r\n\r\n'.repeat(5)}${OK}`,
+  ),
+  badAnswer('SMG-39', 'a flood of 100 Continue', `${'HTTP/1.1 100 Continue\r\n\r\n'.repeat(100)}${OK}`),
   badAnswer(
     'SMG-39',
-    '101 Switching Protocols that nobody asked for',
+    'an unrequested 101 Switching Protocols',
     'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n',
   ),
-  badAnswer('SMG-39', '101 without Upgrade, with more behind it', 'HTTP/1.1 101 Switching Protocols\r\n\r\n\x81\x02hi'),
+  badAnswer('SMG-39', '101 without Upgrade, followed by data', 'HTTP/1.1 101 Switching Protocols\r\n\r\n\x81\x02hi'),
   answered(
     'SMG-39',
-    'bytes behind the announced length are thrown away',
+    'bytes beyond the announced length are discarded',
     'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokEVIL',
   ),
-  answered('SMG-40', 'a second answer is thrown away', `${OK}HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nEVIL`),
+  answered('SMG-40', 'a second answer is discarded', `${OK}HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nEVIL`),
   answered(
     'SMG-40',
-    'ten more answers are thrown away',
+    'ten more answers are discarded',
     `${OK}${'HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nEVIL'.repeat(10)}`,
   ),
   badAnswer('UPS-10', 'two lengths', 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 4\r\n\r\nokok'),
   badAnswer('UPS-10', 'two lengths in one header', 'HTTP/1.1 200 OK\r\nContent-Length: 2, 4\r\n\r\nokok'),
-  badAnswer('UPS-10', 'a length that is no number', 'HTTP/1.1 200 OK\r\nContent-Length: 0x2\r\n\r\nok'),
+  badAnswer('UPS-10', 'a length that is not a number', 'HTTP/1.1 200 OK\r\nContent-Length: 0x2\r\n\r\nok'),
   badAnswer('UPS-10', 'a negative length', 'HTTP/1.1 200 OK\r\nContent-Length: -2\r\n\r\nok'),
   badAnswer(
     'UPS-10',
-    'a length and chunks',
+    'both a length and chunks',
     'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n',
   ),
   badAnswer(
     'UPS-10',
-    'a transfer coding that was not asked for',
+    'an unrequested transfer coding',
     'HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n',
   ),
   badAnswer(
     'UPS-10',
-    'a transfer coding that is not chunked',
+    'a transfer coding other than chunked',
     'HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\nConnection: close\r\n\r\nok',
   ),
   badAnswer('UPS-10', 'a bare CR in a header', withHeader('X-A: b\rSet-Cookie: evil=1')),
@@ -161,7 +170,7 @@ const ROWS: readonly Row[] = [
   badAnswer('UPS-10', 'a folded header', withHeader('X-A: b\r\n Set-Cookie: evil=1')),
   badAnswer('UPS-10', 'a header without a colon', withHeader('X-A')),
   badAnswer('UPS-10', 'a space in a header name', withHeader('X A: b')),
-  badAnswer('UPS-10', 'no HTTP at all', 'SSH-2.0-OpenSSH_9.2\r\n'),
+  badAnswer('UPS-10', 'a protocol other than HTTP', 'SSH-2.0-OpenSSH_9.2\r\n'),
   badAnswer('UPS-10', 'HTTP/0.9', '<html>hello</html>\r\n\r\n'),
   badAnswer('UPS-10', 'a status of two digits', 'HTTP/1.1 99 No\r\nContent-Length: 2\r\n\r\nok'),
   badAnswer('UPS-10', 'a status of four digits', 'HTTP/1.1 2000 OK\r\nContent-Length: 2\r\n\r\nok'),
@@ -173,7 +182,7 @@ const ROWS: readonly Row[] = [
   ),
   answered(
     'UPS-10',
-    'the Set-Cookie lines of an upstream stay apart, byte for byte',
+    'Set-Cookie lines of an upstream stay separate, byte for byte',
     withHeader('Set-Cookie: a=1, b=2; Path=/', 'Set-Cookie: c="x\xe9"; Path=/;;', 'X-A: 1', 'X-A: 2'),
     {
       also: ({ headers }) => {
@@ -185,7 +194,7 @@ const ROWS: readonly Row[] = [
   ...['http://169.254.169.254/latest/', 'http://internal.example:3000/x', '//evil.com', '/x?y#z'].map((location) =>
     answered(
       'UPS-06',
-      `a redirect to ${location} is relayed untouched and not followed`,
+      `a redirect to ${location} is relayed unchanged and not followed`,
       ['HTTP/1.1 302 Found', `Location: ${location}`, 'Content-Length: 0', '', ''].join('\r\n'),
       {
         status: 302,
@@ -210,7 +219,7 @@ const ROWS: readonly Row[] = [
   ),
   answered(
     'DOS-08',
-    'a compressed answer is relayed as it is, however large it would be',
+    'a compressed answer is relayed unchanged, however large it would inflate',
     withHeader('Content-Encoding: gzip').replace('ok', '\x1f\x8b'),
     {
       body: '\x1f\x8b',
@@ -223,7 +232,7 @@ describe('upstreams', () => {
   playTable(ROWS);
 });
 
-/** Reads until the end of a head has come, then calls back once. */
+/** Calls back once, when a whole head has arrived. */
 function onHead(socket: Socket, answer: (received: Buffer) => void): void {
   let received = Buffer.alloc(0);
   const onData = (chunk: Buffer) => {
@@ -239,7 +248,7 @@ const PUBLIC = { routes: [{ id: 'public', match: { path: '/' }, credential: 'non
 const TOO_LARGE = 'HTTP/1.1 413 Content Too Large\r\nContent-Length: 7\r\n\r\ntoo big';
 
 describe('connections to upstreams', () => {
-  test('SMG-20: an answer before the end of the body reaches a client that goes on sending, and both connections are closed', async () => {
+  test('SMG-20: an early answer reaches a client that is still sending, and both connections close', async () => {
     await using upstream = await RawUpstream.start((socket) => onHead(socket, () => socket.write(TOO_LARGE)));
     await using gateway = await startGateway({ ...PUBLIC, upstream: upstream.origin });
     await using connection = await RawConnection.open(gateway.port);
@@ -255,8 +264,8 @@ describe('connections to upstreams', () => {
     expect(upstream.connectionCount).toBe(1);
   });
 
-  test('SMG-20: a body that the upstream did not read is not read as a request by the next one', async () => {
-    // More than the buffers of the kernel take, so that it is never sent to its end.
+  test('SMG-20: a body that the upstream did not read is never parsed as a request', async () => {
+    // More than the kernel's buffers can hold, so it is never sent completely.
     const bodies = HIDDEN.repeat(400_000);
     const heads: string[] = [];
     await using upstream = await RawUpstream.start((socket) =>
@@ -278,7 +287,7 @@ describe('connections to upstreams', () => {
     expect(new Set(heads)).toEqual(new Set(['POST /x HTTP/1.1']));
   });
 
-  test('SMG-20: an answer that ends while the body is still under way leaves no upstream connection to reuse', async () => {
+  test('SMG-20: an answer that completes before the body leaves no upstream connection to reuse', async () => {
     await using stage = await Stage.start({}, (_request, socket) => void socket.write(TOO_LARGE));
     await using connection = await RawConnection.open(stage.gateway.port);
     connection.write(`${head('POST /public/x', 'Transfer-Encoding: chunked')}1\r\na\r\n`);
@@ -290,7 +299,7 @@ describe('connections to upstreams', () => {
     expect(stage.upstream.requests.map(targetOf)).toEqual(['/public/x', '/public/y']);
   });
 
-  test('SMG-38: a client that leaves in the middle of its body takes the upstream connection with it', async () => {
+  test('SMG-38: a client that disconnects in the middle of its body closes the upstream connection', async () => {
     await using stage = await Stage.start();
     const connection = await RawConnection.open(stage.gateway.port);
     connection.write(`${head('POST /public/x', `Content-Length: ${HIDDEN.length + 10}`)}0123456789`);
@@ -302,7 +311,7 @@ describe('connections to upstreams', () => {
     expect(stage.upstream.requests.map(targetOf)).toEqual(['/public/hidden-not']);
   });
 
-  test('SMG-38: a client that leaves while it waits for the answer takes the upstream connection with it', async () => {
+  test('SMG-38: a client that disconnects while it waits closes the upstream connection', async () => {
     await using stage = await Stage.start({}, () => {});
     const connection = await RawConnection.open(stage.gateway.port);
     connection.write(head('GET /public/x'));
@@ -311,7 +320,7 @@ describe('connections to upstreams', () => {
     await expect.poll(() => stage.upstream.openConnections).toBe(0);
   });
 
-  test('SMG-38: a client that leaves in the middle of the answer takes the upstream connection with it', async () => {
+  test('SMG-38: a client that disconnects in the middle of the answer closes the upstream connection', async () => {
     const endless: Answer = (_request, socket) => void socket.write('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nx');
     await using stage = await Stage.start({}, endless);
     const connection = await RawConnection.open(stage.gateway.port);
@@ -321,7 +330,7 @@ describe('connections to upstreams', () => {
     await expect.poll(() => stage.upstream.openConnections).toBe(0);
   });
 
-  test('SMG-39: an answer that is shorter than it says is cut short for the client too, and 502 if nothing had come', async () => {
+  test('SMG-39: a truncated answer is truncated for the client too, or 502 if nothing has arrived', async () => {
     const short: Answer = (request, socket) => {
       if (targetOf(request) === '/public/part') socket.write('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart');
       socket.end();
@@ -333,7 +342,7 @@ describe('connections to upstreams', () => {
     expect((await rawRequest(stage.gateway.port, head('GET /public/none'))).status).toBe(502);
   });
 
-  test('SMG-39: chunks that break off or go wrong are cut off without an end', async () => {
+  test('SMG-39: truncated or invalid chunks never reach the client as a complete answer', async () => {
     const broken: Answer = (request, socket) => {
       socket.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n');
       setImmediate(() => (targetOf(request) === '/public/ends' ? socket.end() : socket.write('zz\r\n')));
@@ -347,7 +356,7 @@ describe('connections to upstreams', () => {
     }
   });
 
-  test('SMG-39: an answer that ends with its connection is relayed whole', async () => {
+  test('SMG-39: an answer that ends when its connection closes is relayed whole', async () => {
     const body = randomBytes(100_000).toString('hex');
     const untilEnd: Answer = (_request, socket) => void socket.end(`HTTP/1.1 200 OK\r\n\r\n${body}`);
     await using stage = await Stage.start({}, untilEnd);
@@ -355,7 +364,7 @@ describe('connections to upstreams', () => {
     expect(answer.body.toString()).toBe(body);
   });
 
-  test('UPS-03: an unsolicited answer on an idle connection goes to no client', async () => {
+  test('UPS-03: an unsolicited answer on an idle connection reaches no client', async () => {
     const sockets = new Set<Socket>();
     const remember: Answer = (request, socket) => {
       sockets.add(socket);
@@ -369,13 +378,13 @@ describe('connections to upstreams', () => {
       expect((await connection.response()).body.toString()).toBe(`/public/${round}`);
       for (const socket of sockets) socket.write('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nEVIL');
       sockets.clear();
-      // The bytes are on the gateway's socket when the event loop that both share comes round.
+      // Both share one event loop: after this turn, the bytes are on the gateway's socket.
       await new Promise((resolve) => setImmediate(resolve));
     }
     expect(stage.upstream.connectionCount).toBe(50);
   });
 
-  test('UPS-04: a request that was sent on a new connection is not sent again, whatever its method', async () => {
+  test('UPS-04: a request sent on a new connection is not retried, regardless of its method', async () => {
     await using stage = await Stage.start({}, (_request, socket) => void socket.destroy());
     for (const method of ['GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS', 'POST', 'PATCH']) {
       stage.upstream.reset();
@@ -385,7 +394,7 @@ describe('connections to upstreams', () => {
     }
   });
 
-  test('UPS-07: bodies of every framing come out byte for byte as they went in', async () => {
+  test('UPS-07: bodies pass byte for byte in every framing', async () => {
     const hashOf = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex');
     const echo: Answer = (request, socket) => {
       const isChunked = targetOf(request) === '/public/chunked';
@@ -413,14 +422,14 @@ describe('connections to upstreams', () => {
     }
   });
 
-  test('UPS-08: what answers for an upstream that fails is the gateway itself: no other service sees the request', async () => {
+  test('UPS-08: the gateway itself answers for a failed upstream: no other service sees the request', async () => {
     await using stage = await Stage.start({}, (_request, socket) => void socket.destroy());
     const answer = await rawRequest(stage.gateway.port, stage.fill(head('GET /x', BOB)));
     expect(answer.status).toBe(502);
     expect(stage.upstream.connectionCount).toBe(1);
   });
 
-  test('DOS-05: a body of 10 GB that is announced and does not come costs nothing and ends with 408', async () => {
+  test('DOS-05: an announced body of 10 GB that never arrives costs no memory and ends with 408', async () => {
     await using stage = await Stage.start({ config: { listeners: listenersWith({ bodyIdle: '200ms' }) } });
     await using connection = await RawConnection.open(stage.gateway.port);
     const before = process.memoryUsage().rss;
@@ -432,7 +441,7 @@ describe('connections to upstreams', () => {
     await expect.poll(() => stage.upstream.openConnections).toBe(0);
   });
 
-  test('DOS-15: more headers than are allowed on an upgrade are refused, and the next request is answered', async () => {
+  test('DOS-15: an upgrade with too many headers is refused, and the next request is answered', async () => {
     await using stage = await Stage.start();
     const lines = Array.from({ length: 150 }, (_, at) => `A${at}: b`);
     const answer = await rawRequest(stage.gateway.port, stage.fill(asUpgrade(head('GET /x', BOB, ...lines))));
@@ -440,7 +449,7 @@ describe('connections to upstreams', () => {
     expect((await rawRequest(stage.gateway.port, head('GET /public/x'))).status).toBe(200);
   });
 
-  test('a body that grows over its limit after the answer has begun cuts the connection', async () => {
+  test('a body that exceeds its limit after the answer has begun cuts the connection', async () => {
     await using upstream = await RawUpstream.start((socket) =>
       onHead(socket, () => {
         socket.write('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nbegun');
