@@ -1,4 +1,4 @@
-/** What attackers do to logins of the command line: RFC 6749 §10, RFC 7636, RFC 8252 §8, RFC 8628 §5, RFC 9700. */
+/** Attacks on logins of the command line: RFC 6749 §10, RFC 7636, RFC 8252 §8, RFC 8628 §5, RFC 9700. */
 
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import {
@@ -29,7 +29,7 @@ beforeEach(() => {
 });
 
 describe('the authorization request', () => {
-  /** Parameters of a request with some of them changed; `null` leaves one out. */
+  /** Parameters of a request with some of them changed; `null` omits one. */
   const changed = (changes: Readonly<Record<string, string | null>>): Record<string, string> =>
     Object.fromEntries(
       Object.entries({ ...attempt.parameters, ...changes }).filter(
@@ -67,7 +67,7 @@ describe('the authorization request', () => {
     'javascript:alert(1)',
     '//evil.example/callback',
     '',
-  ])('RFC 9700 §4.1: redirect_uri %j is refused on a page, and the browser is sent nowhere', async (redirectUri) => {
+  ])('RFC 9700 §4.1: redirect_uri %j is refused on a page, without a redirect', async (redirectUri) => {
     for (const cookie of [[alice], []]) {
       const answer = await stage.ask(changed({ redirect_uri: redirectUri }), ...cookie);
       expect([answer.status, answer.headers.get('location')]).toEqual([400, undefined]);
@@ -76,7 +76,7 @@ describe('the authorization request', () => {
   });
 
   test.each([{ client_id: 'other' }, { client_id: '' }, { client_id: null }, { redirect_uri: null }])(
-    'RFC 6749 §4.1.2.1: with %j the browser is sent nowhere',
+    'RFC 6749 §4.1.2.1: a request with %j is refused without a redirect',
     async (changes) => {
       const answer = await stage.ask(changed(changes), alice);
       expect([answer.status, answer.headers.get('location')]).toEqual([400, undefined]);
@@ -107,13 +107,16 @@ describe('the authorization request', () => {
     [{ response_mode: 'fragment' }, 'invalid_request'],
     [{ request: 'eyJ' }, 'invalid_request'],
     [{ scope: 'orders:read admin' }, 'invalid_scope'],
-  ] as const)('RFC 7636 §4.4.1, RFC 9700 §2.1: %j is refused, and the program hears why', async (changes, error) => {
-    const answer = await stage.ask(changed(changes), alice);
-    expect(answer.status).toBe(302);
-    const location = locationOf(answer);
-    expect(`${location.origin}${location.pathname}`).toBe(REDIRECT_URI);
-    expect([location.searchParams.get('error'), location.searchParams.get('code')]).toEqual([error, null]);
-  });
+  ] as const)(
+    'RFC 7636 §4.4.1, RFC 9700 §2.1: %j is refused, and the redirect tells the program why',
+    async (changes, error) => {
+      const answer = await stage.ask(changed(changes), alice);
+      expect(answer.status).toBe(302);
+      const location = locationOf(answer);
+      expect(`${location.origin}${location.pathname}`).toBe(REDIRECT_URI);
+      expect([location.searchParams.get('error'), location.searchParams.get('code')]).toEqual([error, null]);
+    },
+  );
 });
 
 describe('the consent page', () => {
@@ -131,7 +134,7 @@ describe('the consent page', () => {
     decision: 'allow',
   });
 
-  test('CSRF: a GET decides nothing, whatever it brings', async () => {
+  test('CSRF: a GET decides nothing, whatever its parameters', async () => {
     const answer = await stage.ask({ ...(await allowed()), decision: 'allow' }, alice);
     expect([answer.status, answer.headers.get('location')]).toEqual([200, undefined]);
   });
@@ -141,24 +144,24 @@ describe('the consent page', () => {
     ['from a sibling domain', ['Origin: https://evil.shop.example.com', 'Sec-Fetch-Site: same-site']],
     ['from a sandboxed frame', ['Origin: null', 'Sec-Fetch-Site: cross-site']],
     ['without an origin', []],
-  ])('CSRF: a form %s decides nothing, though its fields are right', async (_, headers) => {
+  ])('CSRF: a form %s decides nothing, even with the right fields', async (_, headers) => {
     expect((await decide(await allowed(), headers)).status).toBe(403);
   });
 
-  test('CSRF: a form of our origin without the seal of the page decides nothing', async () => {
+  test('CSRF: a form from our origin without the seal of the page decides nothing', async () => {
     const { seal = '', ...fields }: Record<string, string> = await allowed();
     expect(seal).toMatch(/^[\w-]{43}$/);
     const wrong = [{}, { seal: '' }, { seal: 'x'.repeat(43) }, { seal: `${seal}x` }];
     for (const change of wrong) expect((await decide({ ...fields, ...change }, FROM_OUR_PAGE)).status).toBe(403);
   });
 
-  test('a form that neither allows nor refuses decides nothing', async () => {
+  test('a form that neither allows nor denies decides nothing', async () => {
     const { decision: _decision, ...fields }: Record<string, string> = await allowed();
     for (const change of [{}, { decision: '' }, { decision: 'Allow' }])
       expect((await decide({ ...fields, ...change }, FROM_OUR_PAGE)).status).toBe(400);
   });
 
-  test('the seal is about one request: not about another challenge, port or state', async () => {
+  test('the seal is bound to the challenge, the port and the state of its request', async () => {
     const fields = await allowed();
     const other = newAttempt({ redirect_uri: 'http://127.0.0.1:49153/callback' }).parameters;
     for (const name of ['code_challenge', 'redirect_uri', 'state']) {
@@ -167,19 +170,19 @@ describe('the consent page', () => {
     }
   });
 
-  test('the cookie of another user between question and decision: the other user is asked again', async () => {
+  test('if another user decides, that user is asked again', async () => {
     const answer = await decide(await allowed(alice), FROM_OUR_PAGE, bob);
     expect(answer.status).toBe(403);
     expect(answer.body.toString()).toContain('u-bob');
     expect(answer.body.toString()).not.toContain('>alice<');
   });
 
-  test('a new login of the same user between question and decision: the user is asked again', async () => {
+  test('if the user has logged in again before deciding, the user is asked again', async () => {
     const again = await stage.login.cookieOf('alice');
     expect((await decide(await allowed(alice), FROM_OUR_PAGE, again)).status).toBe(403);
   });
 
-  test('clickjacking: no frame, no script, no cache, and forms that lead nowhere else', async () => {
+  test('clickjacking: the pages forbid frames, scripts, caching and other form targets', async () => {
     for (const page of [
       await stage.ask(attempt.parameters, alice),
       await stage.login.get('/auth/device', ...NAVIGATION, alice),
@@ -197,7 +200,7 @@ describe('the consent page', () => {
   });
 
   test.each(['cors', 'same-origin', 'no-cors'])(
-    'cross-site scripting: a script of the same origin (mode %s) sees no page, and lets no terminal in',
+    'cross-site scripting: a same-origin script (mode %s) gets no page and cannot give consent',
     async (mode) => {
       const byScript = [
         `Origin: ${PUBLIC_ORIGIN}`,
@@ -210,7 +213,7 @@ describe('the consent page', () => {
         stage.login.send('POST', path, byScript, new URLSearchParams(fields).toString());
       const { userCode, deviceCode } = await stage.device();
       const query = `/auth/authorize?${new URLSearchParams(attempt.parameters)}`;
-      // Both of a page that a person has before them.
+      // As on pages that a person has open.
       const [consent, device] = [
         fieldsOf(await stage.ask(attempt.parameters, alice)),
         fieldsOf(await stage.submit('/auth/device', { user_code: userCode }, alice)),
@@ -229,7 +232,7 @@ describe('the consent page', () => {
     },
   );
 
-  test('cross-site scripting: a request to https that does not say its mode, as an old browser sends it, sees no page, and lets no terminal in', async () => {
+  test('cross-site scripting: a request without Sec-Fetch-Mode, as from an old browser, gets no page and cannot give consent', async () => {
     const { userCode, deviceCode } = await stage.device();
     const [consent, device] = [
       fieldsOf(await stage.ask(attempt.parameters, alice)),
@@ -251,7 +254,7 @@ describe('the consent page', () => {
     expect((await stage.poll(deviceCode)).status).toBe(400);
   });
 
-  test('CSRF: neither an additional origin nor a program without one gives consent, though both may change other things', async () => {
+  test('CSRF: neither an additional origin nor a program without an origin can give consent, though both can make other changes', async () => {
     const APP = 'https://app.example.com';
     const csrf = { additionalOrigins: [APP], allowMissingOrigin: true };
     await using lenient = await CommandLineStage.start({ config: { csrf } });
@@ -274,7 +277,7 @@ describe('the consent page', () => {
     expect((await lenient.poll(deviceCode)).status).toBe(400);
   });
 
-  test('nothing that the request brings is markup', async () => {
+  test('the parameters of the request are never markup', async () => {
     const page = await stage.ask(newAttempt({ state: '"><script>alert(1)</script>' }).parameters, alice);
     expect(page.status).toBe(200);
     expect(page.body.toString()).not.toContain('<script>');
@@ -287,7 +290,7 @@ describe('the code', () => {
     jsonOf(response)['error'],
   ];
 
-  test('RFC 6749 §4.1.2: presented again, it is refused, and the tokens that it gave end', async () => {
+  test('RFC 6749 §4.1.2: is refused when presented again, and its tokens end', async () => {
     const code = await stage.codeFor(attempt, alice);
     const tokens = jsonOf(await stage.redeem(code, attempt));
     expect(problemOf(await stage.redeem(code, attempt))).toEqual([400, 'invalid_grant']);
@@ -296,14 +299,14 @@ describe('the code', () => {
     expect(await stage.isLoggedIn(alice)).toBe(true);
   });
 
-  test('RFC 6749 §10.5: presented again by a thief without the verifier, the tokens end, too', async () => {
+  test('RFC 6749 §10.5: ends its tokens even when a thief presents it again without the verifier', async () => {
     const code = await stage.codeFor(attempt, alice);
     const tokens = jsonOf(await stage.redeem(code, attempt));
     await stage.redeem(code, newAttempt());
     expect(problemOf(await stage.refresh(tokens['refresh_token']))).toEqual([400, 'invalid_grant']);
   });
 
-  test('presented by many at the same moment, it lets nobody in for long', async () => {
+  test('yields no lasting tokens when presented eight times at once', async () => {
     for (let round = 0; round < 5; round++) {
       const one = newAttempt();
       const code = await stage.codeFor(one, alice);
@@ -321,7 +324,7 @@ describe('the code', () => {
     ['another port', { redirect_uri: 'http://127.0.0.1:49153/callback' }],
     ['localhost', { redirect_uri: 'http://localhost:49152/callback' }],
     ['another path', { redirect_uri: 'http://127.0.0.1:49152/other' }],
-  ])('RFC 7636 §4.6, RFC 6749 §4.1.3: with %s it is refused, and used up', async (_, wrong) => {
+  ])('RFC 7636 §4.6, RFC 6749 §4.1.3: is refused and used up with %s', async (_, wrong) => {
     const code = await stage.codeFor(attempt, alice);
     const overrides = Object.fromEntries(
       Object.entries(wrong).map(([name, value]) => [
@@ -333,7 +336,7 @@ describe('the code', () => {
     expect(problemOf(await stage.redeem(code, attempt))).toEqual([400, 'invalid_grant']);
   });
 
-  test('without verifier or redirect_uri it is not looked at', async () => {
+  test('stays unused if code_verifier, redirect_uri or code is missing', async () => {
     const code = await stage.codeFor(attempt, alice);
     for (const name of ['code_verifier', 'redirect_uri', 'code']) {
       expect(problemOf(await stage.redeem(code, attempt, { [name]: '' }))).toEqual([400, 'invalid_request']);
@@ -341,7 +344,7 @@ describe('the code', () => {
     expect((await stage.redeem(code, attempt)).status).toBe(200);
   });
 
-  test('is good for a minute', async () => {
+  test('is valid for a minute', async () => {
     const [late, inTime] = [await stage.codeFor(attempt, alice), await stage.codeFor(attempt, alice)];
     stage.clocks.advance(59_999);
     expect((await stage.redeem(inTime, attempt)).status).toBe(200);
@@ -349,7 +352,7 @@ describe('the code', () => {
     expect(problemOf(await stage.redeem(late, attempt))).toEqual([400, 'invalid_grant']);
   });
 
-  test('is worth nothing once the user has logged out', async () => {
+  test('is refused once the user has logged out', async () => {
     const cookie = await stage.login.cookieOf('alice');
     const code = await stage.codeFor(attempt, cookie);
     await stage.submit('/auth/logout', {}, cookie);
@@ -365,7 +368,7 @@ describe('the code', () => {
     [{}, ['Sec-Fetch-Site: same-origin'], 400, 'invalid_request'],
     [{ grant_type: 'password' }, [], 400, 'unsupported_grant_type'],
     [{ grant_type: '' }, [], 400, 'invalid_request'],
-  ] as const)('RFC 6749 §5.2: with %j and %j it is not redeemed', async (changes, headers, status, error) => {
+  ] as const)('RFC 6749 §5.2: is not redeemed with %j and %j', async (changes, headers, status, error) => {
     const code = await stage.codeFor(attempt, alice);
     const answer = await stage.terminal(
       '/auth/token',
@@ -379,7 +382,7 @@ describe('the code', () => {
     expect((await stage.redeem(code, attempt)).status).toBe(200);
   });
 
-  test('guesses are slowed by address', async () => {
+  test('guesses of it are throttled by address', async () => {
     await using slow = await CommandLineStage.start({
       refresh: { throttle: { freeAttemptsPerAddress: 3, maxDelay: '60s', window: '10m' } },
     });
@@ -391,7 +394,7 @@ describe('the code', () => {
     expect((await slow.redeem(await slow.codeFor(good, cookie), good)).status).toBe(200);
   });
 
-  test('is in no log, no metric and no audit record, nor is a token, verifier or user code', async () => {
+  test('never appears in logs, metrics or audit records; nor do tokens, verifiers or user codes', async () => {
     const code = await stage.codeFor(attempt, alice);
     const tokens = jsonOf(await stage.redeem(code, attempt));
     const { deviceCode, userCode } = await stage.device();
@@ -420,7 +423,7 @@ describe('the device grant', () => {
     return jsonOf(await stage.poll(deviceCode))['error'];
   };
 
-  test('RFC 8628 §5.4: the user sees who asks before anything is decided', async () => {
+  test('RFC 8628 §5.4: the user sees who asks before deciding', async () => {
     const { deviceCode, userCode } = await stage.device();
     const page = (await type(userCode.toLowerCase().replace('-', ' '))).body.toString();
     for (const said of [userCode, 'sallyport on Linux, 127.0.0.1', 'alice', 'If someone sent you the code, refuse'])
@@ -434,7 +437,7 @@ describe('the device grant', () => {
     expect(page.body.toString()).not.toContain(userCode);
   });
 
-  test('RFC 8628 §5.1: guesses of one user are slowed, and a right code is not one', async () => {
+  test('RFC 8628 §5.1: guesses of one user are throttled, and a correct code does not count', async () => {
     await using fresh = await CommandLineStage.start();
     const cookie = await fresh.login.cookieOf('alice');
     const other = await fresh.login.cookieOf('bob');
@@ -446,12 +449,12 @@ describe('the device grant', () => {
     const statuses = [];
     for (let i = 0; i < 7; i++) statuses.push((await guess(cookie)).status);
     expect(statuses).toEqual([400, 400, 400, 400, 400, 429, 429]);
-    // Also for right ones: else the delay would tell which are.
+    // Correct codes too: otherwise the delay would reveal them.
     expect((await fresh.submit('/auth/device', { user_code: userCode }, cookie)).status).toBe(429);
     expect((await guess(other)).status).toBe(400);
   });
 
-  test('RFC 8628 §5.1: guesses from one address are slowed, whoever makes them', async () => {
+  test('RFC 8628 §5.1: guesses from one address are throttled, regardless of user', async () => {
     await using fresh = await CommandLineStage.start();
     let last = 400;
     for (let i = 0; i < 60; i++) {
@@ -461,7 +464,7 @@ describe('the device grant', () => {
     expect(last).toBe(429);
   });
 
-  test('a form that neither allows nor refuses decides nothing', async () => {
+  test('a form that neither allows nor denies decides nothing', async () => {
     const { deviceCode, userCode } = await stage.device();
     expect((await decide(userCode, 'Allow')).status).toBe(400);
     expect(await polled(deviceCode)).toBe('authorization_pending');
@@ -488,14 +491,14 @@ describe('the device grant', () => {
     expect(await polled(deviceCode)).toBe('authorization_pending');
   });
 
-  test('the cookie of another user between code and decision decides nothing', async () => {
+  test('a decision with the cookie of another user is refused', async () => {
     const { deviceCode, userCode } = await stage.device();
     const fields = { ...fieldsOf(await type(userCode)), decision: 'allow' };
     expect((await stage.submit('/auth/device', fields, bob)).status).toBe(403);
     expect(await polled(deviceCode)).toBe('authorization_pending');
   });
 
-  test('RFC 8628 §3.5: polling faster than the interval is answered with slow_down, and not with tokens', async () => {
+  test('RFC 8628 §3.5: polling faster than the interval gets slow_down instead of tokens', async () => {
     const { deviceCode, userCode } = await stage.device();
     expect(await polled(deviceCode)).toBe('authorization_pending');
     expect(jsonOf(await stage.poll(deviceCode))['error']).toBe('slow_down');
@@ -505,7 +508,7 @@ describe('the device grant', () => {
     expect((await stage.poll(deviceCode)).status).toBe(200);
   });
 
-  test('RFC 8628 §3.5: after ten minutes it has expired, decided or not', async () => {
+  test('RFC 8628 §3.5: a device code expires after ten minutes, decided or not', async () => {
     const [pending, approved] = [await stage.device(), await stage.device()];
     const cookie = await stage.login.cookieOf('alice');
     const page = await type(pending.userCode, cookie);
@@ -517,7 +520,7 @@ describe('the device grant', () => {
     expect(late.status).toBe(400);
   });
 
-  test('a device code gives tokens once; presented again, they end', async () => {
+  test('a device code gives tokens once; presenting it again ends them', async () => {
     const { deviceCode, userCode } = await stage.device();
     await decide(userCode, 'allow', await stage.login.cookieOf('alice'));
     const tokens = jsonOf(await stage.poll(deviceCode));
@@ -526,7 +529,7 @@ describe('the device grant', () => {
     expect(jsonOf(await stage.refresh(tokens['refresh_token']))['error']).toBe('invalid_grant');
   });
 
-  test('requests for codes from one address are slowed', async () => {
+  test('requests for codes from one address are throttled', async () => {
     await using fresh = await CommandLineStage.start();
     const statuses = new Set<number>();
     for (let i = 0; i < 52; i++) statuses.add((await fresh.terminal('/auth/device_authorization', CLIENT)).status);

@@ -1,6 +1,6 @@
 /**
- * Cross-site request forgery, at every address that changes something for whoever holds a cookie: a route, and the
- * gateway's own endpoints. One row is one set of headers; it is judged at all of them.
+ * Cross-site request forgery, at every address where a cookie authorizes a change: a route, and the gateway's own endpoints.
+ * Each row is one set of headers, and is tried at all of them.
  */
 
 import { describe, expect, test } from 'vitest';
@@ -10,7 +10,7 @@ import { RecordingUpstream } from '../support/recording-upstream.ts';
 const OURS = 'https://shop.example.com';
 const MULTIPART = 'Content-Type: multipart/form-data; boundary=x';
 
-/** A request that changes something, and how it is answered when it comes from a page of ours. */
+/** A request that changes something, and its answer if it comes from one of our own pages. */
 interface Target {
   readonly name: string;
   readonly method: 'POST' | 'DELETE';
@@ -49,7 +49,7 @@ const REFUSED: readonly (readonly [string, string, readonly string[]])[] = [
     (site) =>
       ['CSRF-03', `Origin null with Sec-Fetch-Site ${site}`, ['Origin: null', `Sec-Fetch-Site: ${site}`]] as const,
   ),
-  ['CSRF-04', 'an Origin that begins like ours', ['Origin: https://shop.example.com.evil.example']],
+  ['CSRF-04', 'an Origin that starts like ours', ['Origin: https://shop.example.com.evil.example']],
   ['CSRF-04', 'an Origin that ends like ours', ['Origin: https://evilshop.example.com']],
   ['CSRF-04', 'an Origin with user information', ['Origin: https://shop.example.com@evil.example']],
   ['CSRF-05', 'our Origin over http', ['Origin: http://shop.example.com']],
@@ -69,22 +69,22 @@ const REFUSED: readonly (readonly [string, string, readonly string[]])[] = [
   ['CSRF-10', 'two Origin headers', [`Origin: ${OURS}`, 'Origin: https://evil.example']],
   ['CSRF-10', 'two origins in one header', [`Origin: ${OURS} https://evil.example`]],
   ['CSRF-10', 'two Sec-Fetch-Site headers', ['Sec-Fetch-Site: same-origin', 'Sec-Fetch-Site: cross-site']],
-  ['CSRF-11', 'an Origin with a slash behind it', [`Origin: ${OURS}/`]],
+  ['CSRF-11', 'an Origin with a trailing slash', [`Origin: ${OURS}/`]],
   ['CSRF-11', 'an Origin with a path', [`Origin: ${OURS}/x`]],
 ];
 
 const ADMITTED: readonly (readonly [string, string, readonly string[]])[] = [
-  ['a page of ours', 'as browsers of today say it', [`Origin: ${OURS}`, 'Sec-Fetch-Site: same-origin']],
-  ['a page of ours', 'by Origin alone', [`Origin: ${OURS}`]],
-  ['a page of ours', 'by Sec-Fetch-Site alone', ['Sec-Fetch-Site: same-origin']],
-  ['a page of ours', 'by Referer alone', [`Referer: ${OURS}/orders`]],
+  ['our own page', 'with the headers of a modern browser', [`Origin: ${OURS}`, 'Sec-Fetch-Site: same-origin']],
+  ['our own page', 'with Origin alone', [`Origin: ${OURS}`]],
+  ['our own page', 'with Sec-Fetch-Site alone', ['Sec-Fetch-Site: same-origin']],
+  ['our own page', 'with Referer alone', [`Referer: ${OURS}/orders`]],
   [
     'CSRF-03',
-    'Origin null that the browser vouches for: a page of ours with Referrer-Policy no-referrer',
+    'Origin null with Sec-Fetch-Site same-origin: our own page with Referrer-Policy no-referrer',
     ['Origin: null', 'Sec-Fetch-Site: same-origin'],
   ],
   ['CSRF-11', 'our Origin with its default port', [`Origin: ${OURS}:443`]],
-  ['CSRF-11', 'our Origin in capitals', ['Origin: HTTPS://SHOP.EXAMPLE.COM']],
+  ['CSRF-11', 'our Origin in upper case', ['Origin: HTTPS://SHOP.EXAMPLE.COM']],
 ];
 
 async function withStage(run: (stage: LoginStage, upstream: RecordingUpstream) => Promise<void>): Promise<void> {
@@ -93,7 +93,7 @@ async function withStage(run: (stage: LoginStage, upstream: RecordingUpstream) =
   await run(stage, upstream);
 }
 
-describe('refused with 403, with nothing changed', () => {
+describe('requests that are refused with 403 and change nothing', () => {
   test.each(REFUSED)('%s: %s', (_id, _what, headers) =>
     withStage(async (stage, upstream) => {
       const cookie = await stage.cookieOf('alice');
@@ -110,7 +110,7 @@ describe('refused with 403, with nothing changed', () => {
   );
 });
 
-describe('let through', () => {
+describe('requests that are let through', () => {
   test.each(ADMITTED)('%s: %s', (_id, _what, headers) =>
     withStage(async (stage) => {
       for (const target of TARGETS) {
@@ -123,7 +123,7 @@ describe('let through', () => {
 });
 
 describe('login', () => {
-  test('JSON of a program without an Origin is accepted; with a foreign one it is refused', () =>
+  test('JSON without an Origin is accepted, with a foreign Origin refused', () =>
     withStage(async (stage) => {
       expect((await stage.logIn('alice', PASSWORD)).status).toBe(200);
       for (const header of ['Origin: https://evil.example', 'Origin: null', 'Sec-Fetch-Site: cross-site']) {
@@ -142,7 +142,7 @@ describe('login', () => {
       }
     }));
 
-  test('a body is not read before its origin is judged', () =>
+  test('the origin is checked before the body is parsed', () =>
     withStage(async (stage) => {
       const headers = [FORM, 'Origin: https://evil.example'];
       const response = await stage.send('POST', '/auth/login', headers, 'username=%zz');
@@ -165,7 +165,7 @@ test('CSRF-12: no GET logs out or ends a session', () =>
     expect((await stage.get('/auth/session', cookie)).status).toBe(200);
   }));
 
-test('CSRF-14: a preflight is not answered with CORS headers', () =>
+test('CSRF-14: a preflight gets no CORS headers', () =>
   withStage(async (stage) => {
     for (const path of ['/auth/login', '/auth/logout', '/auth/session', '/auth/sessions']) {
       const response = await stage.send('OPTIONS', path, [

@@ -1,8 +1,8 @@
 /**
- * The stage on which the attack catalogue is played: a whole gateway, a client of bare TCP and an upstream that records
- * every byte. A case is one {@link Row}; {@link Stage.play} sends its bytes and judges three things: what the client is
- * told, what the upstream got, and what has become of the connection. Whatever the row says, the upstream never gets a
- * session id, nor anything that a strict server would object to.
+ * The stage for the attack catalogue: a whole gateway, a client that writes raw TCP and an upstream that records every byte. A
+ * case is one {@link Row}; {@link Stage.play} sends its bytes and judges three things: the answer to the client, what the
+ * upstream received, and the state of the connection. In every row, the upstream never receives a session id or anything that a
+ * strict server would reject.
  */
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -15,44 +15,44 @@ import { type Answer, type RecordedRequest, RecordingUpstream } from '../support
 export const BOB = 'Cookie: __Host-sid={bob}';
 export const ADMIN = 'Cookie: __Host-sid={admin}';
 
-/** What the upstream must have got. */
+/** What the upstream must have received. */
 interface Seen {
   /** Request target, exactly. */
   readonly target?: string;
   /** All values of a header by lower-case name; an empty list means that it is absent. */
   readonly headers?: Readonly<Record<string, readonly string[]>>;
   readonly body?: string;
-  /** Somewhere in its byte log, byte for byte. */
+  /** Each occurs somewhere in its byte log, byte for byte. */
   readonly has?: readonly string[];
-  /** Nowhere in its byte log, whatever the case. */
+  /** None occurs in its byte log, in any letter case. */
   readonly lacks?: readonly string[];
 }
 
 export interface Expectation {
-  /** Status of the answer; `null` when the connection has to end without one. */
+  /** Status of the answer; `null` if the connection must end without one. */
   readonly status: number | null;
   /** `reason` of the problem document. */
   readonly reason?: string | undefined;
-  /** What the upstream got. Left out: one request when the status is below 400, else nothing. */
+  /** What the upstream received. Default: one request if the status is below 400, else nothing. */
   readonly upstream?: Seen | 'nothing';
   /**
-   * `closed`: the connection ends after the answer, and a request that was sent right behind is neither answered nor
-   * forwarded. `in-sync`: a second request on it is read and answered rightly.
+   * `closed`: the connection ends after the answer, and a request that was sent right after is neither answered nor
+   * forwarded. `in-sync`: a second request on it is read and answered correctly.
    */
   readonly connection: 'closed' | 'in-sync';
-  /** More about the answer. */
+  /** Further checks of the answer. */
   readonly also?: (answer: RawResponse) => void;
 }
 
 /** One case. */
 export interface Row {
-  /** Of the attack catalogue. */
+  /** In the attack catalogue. */
   readonly id: string;
   /** The observable fact, in the present tense. */
   readonly what: string;
   /** What the client sends, Latin-1. `{bob}` and `{admin}` stand for session ids. */
   readonly bytes: string;
-  /** What the upstream answers, Latin-1. Left out: 200 with a short body. */
+  /** What the upstream answers, Latin-1. Default: 200 with a short body. */
   readonly answer?: string;
   readonly expect: Expectation;
 }
@@ -62,7 +62,7 @@ export function head(requestLine: string, ...lines: readonly string[]): string {
   return [`${requestLine} HTTP/1.1`, HOST, ...lines, '', ''].join('\r\n');
 }
 
-/** The same request as a WebSocket handshake from our own page. */
+/** The same request as a WebSocket handshake from one of our own pages. */
 export function asUpgrade(bytes: string): string {
   return bytes.replace(
     /\r\n/,
@@ -78,7 +78,7 @@ export function asUpgrade(bytes: string): string {
   );
 }
 
-/** The routes of the stage: what is public, what any user may see, and what only admins may. */
+/** The routes of the stage: for everyone, for any user, and for admins only. */
 export const ROUTES: NonNullable<GatewayOptions['routes']> = [
   { id: 'public', match: { path: '/public' }, credential: 'none' },
   { id: 'status', match: { exactPath: '/status' }, credential: 'none' },
@@ -137,7 +137,7 @@ export class Stage implements AsyncDisposable {
     return new Stage(gateway, upstream, sessionIds, options);
   }
 
-  /** Puts the session ids into the bytes of a row. */
+  /** Fills the session ids into the bytes of a row. */
   fill(bytes: string): string {
     return bytes.replace(/\{(bob|admin)\}/g, (_, user: string) => this.#sessionIds[user] ?? '');
   }
@@ -164,14 +164,14 @@ export class Stage implements AsyncDisposable {
     this.#judgeUpstream(expected);
   }
 
-  /** Plays the same row as a WebSocket handshake: refused or not, the connection takes no other request. */
+  /** Plays the same row as a WebSocket handshake: refused or not, the connection accepts no other request. */
   async playAsHandshake({ bytes, expect: expected, ...others }: Row): Promise<void> {
     await this.play({ ...others, bytes: asUpgrade(bytes), expect: { ...expected, connection: 'closed' } });
   }
 
   /**
-   * Plays the same row over HTTP/2: what the client is told and what the upstream got are the same, and other streams of the
-   * connection go on. Only rows that {@link canBeHttp2}.
+   * Plays the same row over HTTP/2: the client and the upstream get the same, and other streams of the connection continue.
+   * Only for rows that {@link canBeHttp2}.
    */
   async playHttp2(row: Row): Promise<void> {
     this.#http2 ??= Stage.#on(this.upstream, withHttp2(this.#options));
@@ -202,7 +202,7 @@ export class Stage implements AsyncDisposable {
     await this.upstream[Symbol.asyncDispose]();
   }
 
-  /** Sends a second request and sees it answered rightly. */
+  /** Sends a second request and expects the correct answer. */
   async #follow(connection: RawConnection, byteByByte: boolean): Promise<void> {
     const before = this.upstream.requests.length;
     this.upstream.answer = this.#usualAnswer;
@@ -214,7 +214,7 @@ export class Stage implements AsyncDisposable {
     this.upstream.requests.pop();
   }
 
-  /** @param keepsCase  whether names are spelled as the row has them */
+  /** @param keepsCase  whether names keep the letter case of the row */
   #judgeUpstream(expected: Expectation, keepsCase = true): void {
     const { upstream } = this;
     expect(upstream.problems).toEqual([]);
@@ -267,17 +267,17 @@ const withHttp2 = ({ config = {}, ...others }: GatewayOptions): GatewayOptions =
   };
 };
 
-/** Headers that HTTP/2 does not have: `http2.test.ts` shows that they are refused there. */
+/** Headers that HTTP/2 forbids: `http2.test.ts` tests that they are refused there. */
 const CONNECTION_SPECIFIC = /^(?:connection|keep-alive|proxy-connection|transfer-encoding|upgrade|http2-settings|te)$/;
 const CONNECTION_UPGRADE = /^connection: upgrade$/i;
 const UPGRADE = /^upgrade: websocket$/i;
 const KEY = /^sec-websocket-key: [A-Za-z0-9+/]{21}[AQgw]==$/i;
-/** Without control characters: `http2.test.ts` shows what becomes of them. */
+/** Without control characters: `http2.test.ts` tests those. */
 const LINE = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+): ?((?:[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?)?)$/;
-/** What goes into one frame. */
+/** What fits into one frame. */
 const MAX_BYTES = 15_000;
 
-/** The request of a row in the words of HTTP/2; `null` when it has no such form. */
+/** The request of a row in HTTP/2; `null` if HTTP/2 cannot express it. */
 function asHttp2(bytes: string): Http2Request | null {
   const end = bytes.indexOf('\r\n\r\n');
   const [requestLine = '', ...lines] = bytes.slice(0, end).split('\r\n');
@@ -296,12 +296,12 @@ function asHttp2(bytes: string): Http2Request | null {
   }
   const hosts = fields.filter(([name]) => name === 'host');
   const [first] = hosts;
-  // Host may repeat what :authority says.
+  // Host may repeat :authority.
   if (first === undefined || hosts.slice(1).some(([, host]) => host === first[1])) return null;
   if (isHandshake && method !== 'GET') return null;
   const body = bytes.slice(end + 4);
   const length = fields.find(([name]) => name === 'content-length')?.[1];
-  // `http2.test.ts` has bodies that are longer than they say.
+  // `http2.test.ts` tests bodies that are longer than announced.
   if ((body !== '') !== (length !== undefined) || Number(length) < body.length) return null;
   const pseudo: Field[] = [
     [':method', isHandshake ? 'CONNECT' : method],
@@ -313,7 +313,7 @@ function asHttp2(bytes: string): Http2Request | null {
   return { fields: [...pseudo, ...fields.filter((field) => field !== first)], body };
 }
 
-/** Whether a row can be said in HTTP/2, and has an answer. */
+/** Whether HTTP/2 can express a row, and the row has an answer. */
 export const canBeHttp2 = ({ bytes, expect: { status } }: Row): boolean => status !== null && asHttp2(bytes) !== null;
 
 const followerOf = (fields: readonly Field[]): readonly Field[] => {
@@ -327,7 +327,7 @@ const followerOf = (fields: readonly Field[]): readonly Field[] => {
     .map(([name, value]) => [name, pseudo[name] ?? value]);
 };
 
-/** What the parser of HTTP/1.1 refuses with 400, that of HTTP/2 resets (RFC 9113 §8.1.1), or else a later stage refuses it. */
+/** Where the HTTP/1.1 parser answers 400, the HTTP/2 parser resets the stream (RFC 9113 §8.1.1) or a later stage refuses it. */
 function judgeOutcome(outcome: RawOutcome, { status, reason }: Expectation): void {
   if (status === 400 && outcome.status === null) {
     expect(outcome.reset).toBe(CODE.protocol);
@@ -346,7 +346,7 @@ async function write(connection: RawConnection, bytes: string, byteByByte: boole
   for (const byte of Buffer.from(bytes, 'latin1')) {
     if (connection.isEnded) return;
     connection.write(Buffer.of(byte));
-    // The gateway shares this event loop: it has read the byte when the loop comes round.
+    // The gateway shares this event loop: after this turn, it has read the byte.
     await new Promise((resolve) => setImmediate(resolve));
   }
 }

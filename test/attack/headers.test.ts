@@ -1,4 +1,4 @@
-/** §2.1: headers by which a client would pass for somebody else. */
+/** §2.1: headers with which a client could pass for someone else. */
 
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -6,10 +6,10 @@ import { ADMIN, BOB, head, playTable, ROUTES, type Row, Stage } from './harness.
 
 const MALLORY = 'mallory-was-here';
 
-/** A row in which the client sends a header that only we may write: the upstream sees nothing but what we say of bob. */
+/** A row in which the client sends a header that only the gateway may write: the upstream gets only what the gateway says of bob. */
 const stripped = (id: string, line: string): Row => {
   const colon = line.indexOf(':');
-  const isWrittenByUs = line.slice(0, colon) === 'X-User-Id';
+  const isWrittenByGateway = line.slice(0, colon) === 'X-User-Id';
   return {
     id,
     what: `${JSON.stringify(line)} does not reach the upstream`,
@@ -18,17 +18,17 @@ const stripped = (id: string, line: string): Row => {
       status: 200,
       upstream: {
         headers: { 'x-user-id': ['bob'] },
-        lacks: isWrittenByUs ? [MALLORY] : [line.slice(0, colon + 1), line.slice(colon + 1)],
+        lacks: isWrittenByGateway ? [MALLORY] : [line.slice(0, colon + 1), line.slice(colon + 1)],
       },
       connection: 'in-sync',
     },
   };
 };
 
-/** A row in which one header goes on as it is. */
+/** A row in which one header is forwarded unchanged. */
 const passed = (id: string, line: string): Row => ({
   id,
-  what: `${JSON.stringify(line)} is passed on as it is`,
+  what: `${JSON.stringify(line)} is forwarded unchanged`,
   bytes: head('GET /x', BOB, line),
   expect: { status: 200, upstream: { has: [`\r\n${line}\r\n`] }, connection: 'in-sync' },
 });
@@ -40,7 +40,7 @@ const refused = (id: string, what: string, bytes: string, status = 400, reason?:
   expect: { status, ...(reason !== undefined && { reason }), connection: 'closed' },
 });
 
-/** Rows that must hold for a WebSocket handshake as well (WS-05). */
+/** Rows that also apply to a WebSocket handshake (WS-05). */
 const IDENTITY_ROWS: readonly Row[] = [
   {
     id: 'HDR-01',
@@ -56,7 +56,7 @@ const IDENTITY_ROWS: readonly Row[] = [
   stripped('HDR-04', `X~User!Id: ${MALLORY}`),
   {
     id: 'HDR-05',
-    what: 'identity headers in any case are replaced by one value under the configured name',
+    what: 'identity headers in any letter case are replaced by one value under the configured name',
     bytes: head('GET /x', BOB, `X-USER-ID: ${MALLORY}`, `x-UsEr-iD: ${MALLORY}`, `x-user-id: ${MALLORY}`),
     expect: {
       status: 200,
@@ -89,7 +89,7 @@ const IDENTITY_ROWS: readonly Row[] = [
   },
   {
     id: 'HDR-07',
-    what: 'an identity header does not reach an upstream by an anonymous request on an optional route',
+    what: 'an identity header of an anonymous request on an optional route does not reach the upstream',
     bytes: head('GET /optional/x', `X-User-Id: ${MALLORY}`),
     expect: { status: 200, upstream: { headers: { 'x-user-id': [] }, lacks: [MALLORY] }, connection: 'in-sync' },
   },
@@ -128,13 +128,13 @@ const ROWS: readonly Row[] = [
   passed('HDR-11', 'toString: polluted'),
   {
     id: 'HDR-11',
-    what: 'Connection may list names that every object has',
+    what: 'Connection may list names of object properties',
     bytes: head('GET /x', BOB, 'Connection: __proto__, constructor, toString', '__proto__: a', 'constructor: b'),
     expect: { status: 200, upstream: { lacks: ['__proto__', 'constructor'] }, connection: 'in-sync' },
   },
   {
     id: 'HDR-11',
-    what: 'an upstream may answer with names that every object has',
+    what: 'an upstream may answer with header names of object properties',
     bytes: head('GET /x', BOB),
     answer: 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n__proto__: a\r\nconstructor: b\r\nhasOwnProperty: c\r\n\r\nok',
     expect: {
@@ -153,7 +153,7 @@ const ROWS: readonly Row[] = [
   stripped('HDR-13', `X-User-Id: \x85${MALLORY}`),
   stripped('HDR-13', `X-User-Id: \xe2\x80\x83${MALLORY}`),
   passed('HDR-13', 'X-Note: \xa0n\xc3\xb6te\x85'),
-  refused('HDR-13', 'a session cookie after NBSP is no session', head('GET /x', '\xa0Cookie: a=b')),
+  refused('HDR-13', 'a header name that starts with NBSP is refused', head('GET /x', '\xa0Cookie: a=b')),
   ...[
     'X-Forwarded-Uri: /public/x',
     'X-Forwarded-Path: /public/x',
@@ -214,7 +214,7 @@ const ROWS: readonly Row[] = [
   },
   {
     id: 'HDR-16',
-    what: 'a redirect to the login page names the public origin, whatever the client says of hosts',
+    what: 'a redirect to the login page names the public origin, whatever host the client claims',
     bytes: head(
       'GET /x',
       'Accept: text/html',
@@ -235,7 +235,7 @@ const ROWS: readonly Row[] = [
   },
   {
     id: 'HDR-16',
-    what: 'the origin that a form must come from is the public one, not a forwarded one',
+    what: 'a form must come from the public origin, not from a forwarded one',
     bytes: head('POST /api/x', BOB, 'Origin: https://evil.com', 'X-Forwarded-Host: evil.com', 'Content-Length: 0'),
     expect: { status: 403, reason: 'origin_forbidden', connection: 'in-sync' },
   },
@@ -271,7 +271,7 @@ const ROWS: readonly Row[] = [
   ].map((line) => stripped('HDR-18', line)),
   {
     id: 'HDR-18',
-    what: 'a _method parameter is passed on as it is and changes nothing here',
+    what: 'a _method parameter is forwarded unchanged and does not affect the gateway',
     bytes: head('GET /admin/x?_method=DELETE', ADMIN),
     expect: { status: 200, upstream: { target: '/admin/x?_method=DELETE' }, connection: 'in-sync' },
   },
@@ -283,7 +283,7 @@ const ROWS: readonly Row[] = [
   },
   {
     id: 'HDR-19',
-    what: 'a bearer token alone opens no session route',
+    what: 'a bearer token alone does not open a session route',
     bytes: head('GET /x', 'Authorization: Bearer e30.e30.e30'),
     expect: { status: 401, reason: 'credential_missing', connection: 'in-sync' },
   },
@@ -295,7 +295,7 @@ const ROWS: readonly Row[] = [
   },
   {
     id: 'HDR-19',
-    what: 'Authorization passes once where the route says so',
+    what: 'Authorization is forwarded once where the route allows it',
     bytes: head('GET /echo/x', 'Authorization: Bearer mine', `Authorization_: ${MALLORY}`),
     expect: { status: 200, upstream: { headers: { authorization: ['Bearer mine'] } }, connection: 'in-sync' },
   },
@@ -323,7 +323,7 @@ const ROWS: readonly Row[] = [
   ),
   {
     id: 'HDR-23',
-    what: 'the client address is that of the peer, whatever X-Forwarded-For says',
+    what: 'the client address is that of the peer, regardless of X-Forwarded-For',
     bytes: head('GET /x', BOB, 'X-Forwarded-For: 6.6.6.6', 'X-Forwarded-For: 127.0.0.1'),
     expect: {
       status: 200,
@@ -333,7 +333,7 @@ const ROWS: readonly Row[] = [
   },
   {
     id: 'HDR-24',
-    what: 'an upstream cannot set the session cookie, in any spelling, nor our request id',
+    what: 'an upstream cannot set the session cookie, in any spelling, or the request id',
     bytes: head('GET /x', BOB),
     answer: [
       'HTTP/1.1 200 OK',
@@ -408,25 +408,25 @@ describe('behind a trusted proxy', () => {
       '203.0.113.7, 10.1.2.3, 127.0.0.1',
     ),
     forwarded(
-      'X-Forwarded-For on two lines is one list',
+      'two X-Forwarded-For headers are one list',
       ['X-Forwarded-For: 6.6.6.6', 'X-Forwarded-For: 203.0.113.7'],
       '203.0.113.7, 127.0.0.1',
     ),
     forwarded(
-      'reading stops at what is not an address',
+      'reading stops at the first entry that is not an address',
       ['X-Forwarded-For: 6.6.6.6, unknown, 10.1.2.3'],
       '10.1.2.3, 127.0.0.1',
     ),
     forwarded('an address after NBSP is not an address', ['X-Forwarded-For: \xa010.9.9.9'], '127.0.0.1'),
     {
       id: 'HDR-15',
-      what: 'two values of X-Forwarded-Proto are none',
+      what: 'two values of X-Forwarded-Proto are ignored',
       bytes: head('GET /x', BOB, 'X-Forwarded-Proto: http', 'X-Forwarded-Proto: gopher'),
       expect: { status: 200, upstream: { headers: { 'x-forwarded-proto': ['https'] } }, connection: 'in-sync' },
     },
     {
       id: 'HDR-15',
-      what: 'even a trusted proxy does not change the path that is routed',
+      what: 'even a trusted proxy cannot change the routed path',
       bytes: head(
         'GET /admin/x',
         BOB,
@@ -438,7 +438,7 @@ describe('behind a trusted proxy', () => {
     },
     {
       id: 'HDR-15',
-      what: 'even a trusted proxy does not change the host that is routed and answered for',
+      what: 'even a trusted proxy cannot change the routed host',
       bytes: head('GET /x', BOB, 'X-Forwarded-Host: evil.com'),
       expect: {
         status: 200,

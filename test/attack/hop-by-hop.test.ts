@@ -1,10 +1,10 @@
-/** §2.2: headers that concern one connection only, and what a client could make us remove with them. */
+/** §2.2: headers that concern one connection only, and what a client could remove with them. */
 
 import { describe, expect, test } from 'vitest';
 import { BOB, type Expectation, head, playTable, type Row } from './harness.ts';
 
 const PROTECTED: Expectation = { status: 400, reason: 'request_ambiguous', connection: 'closed' };
-/** Forwarded, with our own identity header in place, and these headers gone. */
+/** Forwarded with the gateway's identity headers, and without these. */
 const forwarded = (id: string, what: string, lines: readonly string[], gone: readonly string[]): Row => ({
   id,
   what,
@@ -26,25 +26,25 @@ const forwarded = (id: string, what: string, lines: readonly string[], gone: rea
 const INJECTED: readonly Row[] = [
   forwarded(
     'HBH-01',
-    'Connection cannot remove a header of ours',
+    "Connection cannot remove the gateway's headers",
     ['Connection: X-User-Id, X-User-Email', 'X-User-Id: x'],
     [],
   ),
   forwarded(
     'HBH-01',
-    'Connection removes what it lists of the client',
+    'Connection removes the client headers that it lists',
     ['Connection: X-A', 'X-A: 1', 'X-B: 2'],
     ['x-a'],
   ),
   forwarded(
     'HBH-02',
-    'Connection is read in any case, with tabs and empty options',
+    'Connection is read in any letter case, with tabs and empty options',
     ['connection: \t,, x-user-id ,\tX-a,,', 'X-A: 1'],
     ['x-a'],
   ),
   forwarded(
     'HBH-02',
-    'Connection removes no look-alike of ours',
+    "Connection does not remove the gateway's headers by look-alike names",
     ['Connection: x_user_id, x.user.id, x-forwarded-'],
     [],
   ),
@@ -54,14 +54,14 @@ const INJECTED: readonly Row[] = [
     ['Connection: x-user-id', 'Connection: x-a', 'X-A: 1'],
     ['x-a'],
   ),
-  forwarded('HBH-03', 'every copy of a listed header goes', ['Connection: x-a', 'X-A: 1', 'x-a: 2'], ['x-a']),
+  forwarded('HBH-03', 'every copy of a listed header is removed', ['Connection: x-a', 'X-A: 1', 'x-a: 2'], ['x-a']),
 ];
 
 const ROWS: readonly Row[] = [
   ...INJECTED,
   {
     id: 'HBH-01',
-    what: 'Connection: close, X-User-Id removes nothing of ours and closes the connection',
+    what: "Connection: close, X-User-Id closes the connection and keeps the gateway's header",
     bytes: head('GET /x', BOB, 'Connection: close, X-User-Id'),
     expect: { status: 200, upstream: { headers: { 'x-user-id': ['bob'] } }, connection: 'closed' },
   },
@@ -96,7 +96,7 @@ const ROWS: readonly Row[] = [
   ),
   {
     id: 'HBH-05',
-    what: 'what an upstream lists in Connection does not reach the client',
+    what: 'headers that an upstream lists in Connection do not reach the client',
     bytes: head('GET /x', BOB),
     answer: [
       'HTTP/1.1 200 OK',
@@ -145,7 +145,7 @@ const ROWS: readonly Row[] = [
   ),
   {
     id: 'HBH-06',
-    what: 'of TE only trailers is passed on, said anew by the gateway',
+    what: 'only trailers of TE is forwarded, as written by the gateway',
     bytes: head('GET /x', BOB, 'TE: trailers, deflate;q=0.5'),
     expect: { status: 200, upstream: { headers: { te: ['trailers'] } }, connection: 'in-sync' },
   },
@@ -157,13 +157,13 @@ const ROWS: readonly Row[] = [
   },
   {
     id: 'HBH-07',
-    what: 'a request behind one with Connection: close is not processed',
+    what: 'a request after one with Connection: close is not processed',
     bytes: head('GET /public/x', 'Connection: close'),
     expect: { status: 200, upstream: { target: '/public/x' }, connection: 'closed' },
   },
   {
     id: 'HBH-07',
-    what: 'a request behind one of HTTP/1.0 is not processed',
+    what: 'a request after one of HTTP/1.0 is not processed',
     bytes: 'GET /public/x HTTP/1.0\r\nHost: shop.example.com\r\n\r\n',
     expect: { status: 200, upstream: { target: '/public/x' }, connection: 'closed' },
   },

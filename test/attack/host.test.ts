@@ -1,4 +1,4 @@
-/** §2.4: one reading of the host, and nothing that is decided by a host that a client may choose. */
+/** §2.4: one reading of the host, and no decision that depends on a host that the client can choose. */
 
 import { describe, expect, test } from 'vitest';
 import { Denial } from '../../src/errors.ts';
@@ -46,7 +46,7 @@ const ROWS: readonly Row[] = [
   ...['Host: evil.com', 'host: shop.example.com', 'HOST: '].map(
     (line): Row => ({
       id: 'HST-02',
-      what: `two Host lines are refused, the second ${JSON.stringify(line)}`,
+      what: `two Host headers are refused: the second is ${JSON.stringify(line)}`,
       bytes: request('GET /x', 'Host: shop.example.com', line, BOB),
       expect: { status: 400, reason: 'request_ambiguous', connection: 'closed' },
     }),
@@ -63,7 +63,7 @@ const ROWS: readonly Row[] = [
   },
   {
     id: 'HST-03',
-    what: 'the login redirect goes to the public origin, whatever X-Forwarded-Host says',
+    what: 'the login redirect goes to the public origin, regardless of X-Forwarded-Host',
     bytes: request(
       'GET /x',
       'Host: shop.example.com',
@@ -120,7 +120,7 @@ const ROWS: readonly Row[] = [
   ...malformed('HST-09', 'xn--\x80', 'xn--a', 'xn--', 'a.xn--0.com'),
   {
     id: 'HST-10',
-    what: 'an absolute-form target with its scheme in any case is served by its host',
+    what: 'an absolute-form target is served by its host, with its scheme in any letter case',
     bytes: request('GET HTTP://SHOP.example.com/public/x', 'Host: shop.example.com'),
     expect: { status: 200, upstream: { target: '/public/x' }, connection: 'in-sync' },
   },
@@ -132,7 +132,7 @@ const ROWS: readonly Row[] = [
   },
   {
     id: 'HST-10',
-    what: 'an absolute-form target with another host than Host is refused',
+    what: 'an absolute-form target with a host that differs from Host is refused',
     bytes: request('GET http://shop.example.com/public/x', 'Host: evil.com'),
     expect: { status: 400, reason: 'request_ambiguous', connection: 'closed' },
   },
@@ -141,7 +141,7 @@ const ROWS: readonly Row[] = [
   ...malformed('HST-12', '[::1', '[::g]', '[::1]x', '::1', '[fe80::1%25eth0]', '[]'),
   {
     id: 'HST-14',
-    what: 'a pseudo-header is no header',
+    what: 'a pseudo-header is refused over HTTP/1.1',
     bytes: request('GET /x', 'Host: shop.example.com', ':authority: evil.com', BOB),
     expect: MALFORMED,
   },
@@ -154,7 +154,7 @@ describe('hosts', () => {
 test.for([
   ['[0:0:0:0:0:0:0:1]', '[::1]'],
   ['[::1]', '[0:0:0:0:0:0:0:1]:8080'],
-])('HST-12: a route for %s gets requests for %s: one address, one policy', async ([written, sent]) => {
+])('HST-12: the policy of a route for %s applies to requests for %s', async ([written, sent]) => {
   await using upstream = await RecordingUpstream.start();
   await using gateway = await startGateway({
     upstream: upstream.origin,

@@ -1,7 +1,7 @@
 /**
- * §2.6: what a client of HTTP/2 can do that one of HTTP/1.1 cannot, in frames written by hand. Whatever is malformed ends its
- * stream, or the connection, and reaches no upstream; whatever comes too often ends the connection. What both protocols have in
- * common is played over both from the tables of the other files here.
+ * §2.6: attacks that only HTTP/2 allows, in frames written by hand. Anything malformed ends its stream or the connection, and
+ * reaches no upstream; anything too frequent ends the connection. Attacks that both protocols allow are in the tables of the
+ * other files here, and are played over both.
  */
 
 import fc from 'fast-check';
@@ -33,7 +33,7 @@ const OK: Answer = (_request, socket) => void socket.write('HTTP/1.1 200 OK\r\nC
 const times = <T>(count: number, make: (index: number) => T): T[] =>
   Array.from({ length: count }, (_, index) => make(index));
 
-/** A pattern for the outcome: the stream is reset with PROTOCOL_ERROR, or the request refused with a problem document. */
+/** Patterns for the outcome: the stream is reset, or the request is refused with a problem document. */
 const RESET = { status: null, reset: CODE.protocol };
 const CALM = { status: null, reset: CODE.calm };
 const refused = (status: number, reason: string) => ({
@@ -46,7 +46,7 @@ interface Row {
   readonly id: string;
   readonly what: string;
   readonly fields: readonly Field[];
-  /** What follows the head. Left out: nothing, and the head ends the stream. */
+  /** What follows the head. Default: nothing, and the head ends the stream. */
   readonly more?: readonly Buffer[];
   readonly expected: object;
 }
@@ -111,7 +111,7 @@ const ROWS: readonly Row[] = [
   row('H2-06', 'a pseudo-header after a header', [METHOD, SCHEME, ['x-a', '1'], PATH, AUTHORITY]),
   row('H2-06', 'an unknown pseudo-header', [...GET, [':foo', '1']]),
   row('H2-06', ':status in a request', [...GET, [':status', '200']]),
-  row('H2-10', ':authority and another Host', [...GET, ['host', 'evil.test']], refused(400, 'request_ambiguous')),
+  row('H2-10', ':authority and a different Host', [...GET, ['host', 'evil.test']], refused(400, 'request_ambiguous')),
   row('H2-10', ':authority and two Hosts', [...GET, ['host', 'shop.example.com'], ['host', 'evil.test']]),
   row('H2-10', 'Host twice, without :authority', [
     METHOD,
@@ -133,7 +133,7 @@ const ROWS: readonly Row[] = [
   ),
   row(
     'H2-10',
-    ':authority with an unlikely port',
+    ':authority with an impossible port',
     get('/x', 'shop.example.com:99999'),
     refused(400, 'request_malformed'),
   ),
@@ -181,7 +181,7 @@ const ROWS: readonly Row[] = [
     OPEN_ABC,
     headersFrame(1, [['transfer-encoding', 'chunked']]),
   ]),
-  withBody('H2-06', 'trailers that end no stream', post('/x'), [OPEN_ABC, headersFrame(1, [['x', 'y']], 0)]),
+  withBody('H2-06', 'trailers that do not end the stream', post('/x'), [OPEN_ABC, headersFrame(1, [['x', 'y']], 0)]),
   row(
     'H2-05',
     '150 headers',
@@ -191,17 +191,17 @@ const ROWS: readonly Row[] = [
   row('H2-05', '500 headers', [...GET, ...times(500, (at): Field => [`x-${at}`, '1'])], CALM),
   row(
     'COK-13',
-    '101 crumbs of the Cookie header',
+    'a Cookie header in 101 fields',
     [...GET, ...times(101, (at): Field => ['cookie', `c${at}=1`])],
     refused(431, 'headers_too_large'),
   ),
   row(
     'COK-13',
-    'crumbs over the limit of all cookies',
+    'a Cookie header in fields that add up to too many bytes',
     [...GET, ...times(9, (at): Field => ['cookie', `c${at}=${'x'.repeat(1_000)}`])],
     refused(431, 'headers_too_large'),
   ),
-  row('COK-13', '500 crumbs', [...GET, ...times(500, (at): Field => ['cookie', `c${at}=1`])], CALM),
+  row('COK-13', 'a Cookie header in 500 fields', [...GET, ...times(500, (at): Field => ['cookie', `c${at}=1`])], CALM),
 ];
 
 describe('§2.6 HTTP/2', () => {
@@ -229,7 +229,7 @@ describe('§2.6 HTTP/2', () => {
     upstream.answer = OK;
   });
 
-  /** Whatever came before, the gateway serves others, and nothing is left of it. */
+  /** The gateway still serves other clients, and nothing is left in progress. */
   async function expectServing(): Promise<void> {
     upstream.answer = OK;
     await using connection = await RawHttp2.open(gateway.port);
@@ -237,7 +237,7 @@ describe('§2.6 HTTP/2', () => {
     await until(() => gateway.gateway.requestsInFlight === 0, 'nothing is in progress');
   }
 
-  /** Writes until the other side ends the connection, or everything is written; returns the number of calls. */
+  /** Writes until the other side ends the connection or everything is written; returns the number of calls. */
   async function flood(
     connection: RawHttp2,
     calls: number,
@@ -279,7 +279,7 @@ describe('§2.6 HTTP/2', () => {
   });
 
   test.each(['a\0b', 'a\r\nb: c', 'a\nb', 'a\rb', ' a', 'a ', '\x01', 'a\x7f'])(
-    'H2-06: a header with the value %j reaches no stage and no upstream',
+    'H2-06: a header with the value %j does not reach the upstream',
     async (value) => {
       await using connection = await RawHttp2.open(gateway.port);
       await connection.request(1, [...GET, ['x-bad', value], ['x-good', '1']]);
@@ -293,19 +293,19 @@ describe('§2.6 HTTP/2', () => {
 
   test.each([
     ['te: trailers', [['te', 'trailers']]],
-    ['Host that says the same as :authority', [['host', 'shop.example.com']]],
+    ['a Host equal to :authority', [['host', 'shop.example.com']]],
     ['a value with bytes above ASCII', [['x-a', '\xe4\xff']]],
-    ['90 crumbs of the Cookie header', times(90, (at): Field => ['cookie', `c${at}=1`])],
+    ['a Cookie header in 90 fields', times(90, (at): Field => ['cookie', `c${at}=1`])],
   ] as [string, Field[]][])('a request with %s is served', async (_what, fields) => {
     await using connection = await RawHttp2.open(gateway.port);
     expect((await connection.request(1, [...GET, ...fields])).status).toBe(200);
     expect(upstream.problems).toEqual([]);
     expect(upstream.last.values('host')).toEqual(['shop.example.com']);
-    // Said anew by the gateway, which passes trailers on to such a client.
+    // Written by the gateway, which relays trailers to such a client.
     expect(upstream.last.values('te')).toEqual(fields.some(([name]) => name === 'te') ? ['trailers'] : []);
   });
 
-  test('RFC 9113 §8.2.3: a session cookie among crumbs is one cookie, and twice it is ambiguous', async () => {
+  test('RFC 9113 §8.2.3: a session cookie in one of several Cookie fields is found', async () => {
     await using connection = await RawHttp2.open(gateway.port);
     const sid = `__Host-sid=${await gateway.sessionId()}`;
     const crumbs = (...values: string[]) => values.map((value): Field => ['cookie', value]);
@@ -314,7 +314,7 @@ describe('§2.6 HTTP/2', () => {
     expect(upstream.text).not.toContain(sid);
   });
 
-  test('H2-01: a client that opens streams and resets them is told to calm down, and its connection closed', async () => {
+  test('H2-01: a client that opens and resets streams rapidly is disconnected', async () => {
     const [before, cutBefore] = [await streamsOf(), Number(await floods())];
     await using connection = await RawHttp2.open(gateway.port);
     const pairs = (call: number) =>
@@ -322,13 +322,13 @@ describe('§2.6 HTTP/2', () => {
     expect(await flood(connection, 200, pairs)).toBeLessThan(200);
     await connection.ended();
     await until(() => gateway.gateway.requestsInFlight === 0, 'nothing is in progress');
-    // The burst, and what came in the same packets.
+    // The burst, and what arrived in the same packets.
     expect((await streamsOf()) - before).toBeLessThan(500);
     expect(Number(await floods())).toBeGreaterThanOrEqual(cutBefore);
     await expectServing();
   });
 
-  test('H2-01: so is one that waits until its request has reached the upstream', async () => {
+  test('H2-01: a client that resets streams after they reached the upstream is disconnected', async () => {
     const cutBefore = Number(await floods());
     await using connection = await RawHttp2.open(gateway.port);
     upstream.answer = () => {};
@@ -342,7 +342,7 @@ describe('§2.6 HTTP/2', () => {
     await expectServing();
   });
 
-  test('a client that gives up a third of its requests is not cut', async () => {
+  test('a client that cancels a third of its requests is not disconnected', async () => {
     await using connection = await RawHttp2.open(gateway.port);
     for (let at = 0; at < 80; at += 1) {
       const id = 6 * at + 1;
@@ -359,7 +359,7 @@ describe('§2.6 HTTP/2', () => {
       'a stream that depends on itself',
       (id: number) => frame(FRAME.priority, 0, id, Buffer.concat([uint32(id), Buffer.of(0)])),
     ],
-  ])('H2-03: a client that provokes resets is closed like one that sends them: %s', async (_how, provoke) => {
+  ])('H2-03: a client that provokes resets is disconnected like one that sends them: %s', async (_how, provoke) => {
     const before = await streamsOf();
     upstream.answer = () => {};
     await using connection = await RawHttp2.open(gateway.port);
@@ -399,7 +399,7 @@ describe('§2.6 HTTP/2', () => {
     ['PRIORITY', frame(FRAME.priority, 0, 3, Buffer.concat([uint32(0), Buffer.of(1)]))],
     ['WINDOW_UPDATE', windowUpdate(0, 1)],
     ['unknown', frame(0x42, 0, 0, 'x')],
-  ])('H2-04: a flood of %s frames costs nothing but its bytes, or the connection', async (_type, bytes) => {
+  ])('H2-04: a flood of %s frames is ignored or ends the connection', async (_type, bytes) => {
     await using connection = await RawHttp2.open(gateway.port);
     const many = Buffer.concat(times(2_000, () => bytes));
     await flood(connection, 20, () => [many]);
@@ -410,7 +410,7 @@ describe('§2.6 HTTP/2', () => {
   test.each([
     ['with bytes', 'x'.repeat(1_000)],
     ['without bytes', ''],
-  ])('H2-02: a head that goes on in CONTINUATION frames for ever ends the connection: %s', async (_how, payload) => {
+  ])('H2-02: endless CONTINUATION frames end the connection: %s', async (_how, payload) => {
     await using connection = await RawHttp2.open(gateway.port);
     connection.write(frame(FRAME.headers, END_STREAM, 1, fieldBlock(GET)));
     const block = payload === '' ? Buffer.alloc(0) : fieldBlock([['x', payload]]);
@@ -422,7 +422,7 @@ describe('§2.6 HTTP/2', () => {
   });
 
   test.each(['x-bomb', 'cookie'])(
-    'H2-05: a %s that is sent once and repeated with one byte each is refused',
+    'H2-05: a %s header that is sent once and repeated by one-byte references is refused',
     async (name) => {
       await using connection = await RawHttp2.open(gateway.port);
       const before = process.memoryUsage().rss;
@@ -442,7 +442,7 @@ describe('§2.6 HTTP/2', () => {
     },
   );
 
-  test('H2-05: a head is measured as it is without compression, and one just over the limit gets an answer', async () => {
+  test('H2-05: a head is measured uncompressed, and one just over the limit gets an answer', async () => {
     await using connection = await RawHttp2.open(gateway.port);
     const repeated = (count: number) =>
       Buffer.concat([fieldBlock(GET), indexedField(['x-a', 'a'.repeat(3_500)]), Buffer.alloc(count - 1, 0xbe)]);
@@ -452,7 +452,7 @@ describe('§2.6 HTTP/2', () => {
     expect(await connection.outcome(3)).toMatchObject(refused(431, 'headers_too_large'));
   });
 
-  test('H2-07: no more than 100 requests of a connection are in progress; a client that does not keep to that loses it', async () => {
+  test('H2-07: a client that exceeds the announced 100 requests in progress loses its connection', async () => {
     upstream.answer = () => {};
     await using connection = await RawHttp2.open(gateway.port);
     await until(() => connection.of(FRAME.settings).length > 1, 'the settings are here');
@@ -472,7 +472,7 @@ describe('§2.6 HTTP/2', () => {
   });
 
   test.each([
-    ['a WINDOW_UPDATE that overflows that of the connection', [windowUpdate(0, 0x7fffffff)]],
+    ['a WINDOW_UPDATE that overflows the window of the connection', [windowUpdate(0, 0x7fffffff)]],
     [
       'GOAWAY and SETTINGS',
       [frame(FRAME.goaway, 0, 0, Buffer.concat([uint32(0), uint32(1)])), frame(FRAME.settings, 0, 0)],
@@ -481,19 +481,16 @@ describe('§2.6 HTTP/2', () => {
     ['SETTINGS of a wrong length', [frame(FRAME.settings, 0, 0, 'abc')]],
     ['a setting out of range', [frame(FRAME.settings, 0, 0, Buffer.concat([Buffer.of(0, 4), uint32(0xffffffff)]))]],
     ['DATA on a stream that was never opened', [frame(FRAME.data, 0, 5, 'x')]],
-    ['HEADERS on a stream of the server', [headersFrame(2, GET)]],
+    ['HEADERS on a server-initiated stream', [headersFrame(2, GET)]],
     ['a frame that is too large', [frame(FRAME.data, 0, 1, Buffer.alloc(20_000))]],
     ['padding longer than the frame', [frame(FRAME.headers, END_HEADERS | END_STREAM | 8, 1, Buffer.of(200, 0x82))]],
     ['PUSH_PROMISE from a client', [frame(5, END_HEADERS, 1, Buffer.concat([uint32(2), fieldBlock(GET)]))]],
-    [
-      'an index that HPACK does not have',
-      [frame(FRAME.headers, END_HEADERS | END_STREAM, 1, Buffer.of(0xff, 0xff, 0x7f))],
-    ],
+    ['an invalid HPACK index', [frame(FRAME.headers, END_HEADERS | END_STREAM, 1, Buffer.of(0xff, 0xff, 0x7f))]],
     [
       'frames in the middle of a head',
       [frame(FRAME.headers, 0, 1, fieldBlock(GET)), frame(FRAME.ping, 0, 0, '12345678')],
     ],
-  ])('H2-08: %s ends the connection, and nothing of it is left', async (_what, frames) => {
+  ])('H2-08: %s ends the connection and leaves nothing behind', async (_what, frames) => {
     await using connection = await RawHttp2.open(gateway.port);
     connection.write(...frames);
     await connection.ended();
@@ -501,7 +498,7 @@ describe('§2.6 HTTP/2', () => {
     await expectServing();
   });
 
-  test('H2-09: frames of any kind in any order never stop the gateway', async () => {
+  test('H2-09: random frames in any order never stop the gateway', async () => {
     const anyFrame = fc
       .record({
         type: fc.integer({ min: 0, max: 11 }),

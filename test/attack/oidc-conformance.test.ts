@@ -1,8 +1,8 @@
 /**
- * The relying party plans of the OpenID conformance suite, module by module, by the names that the suite has for them: Basic,
- * Form Post, Configuration, Refresh Token, RP-Initiated, Front-Channel and Back-Channel Logout, and the modules of the general plans that are about
- * the code flow. Where a module leaves open whether a client refuses or copes, the test says what this one does.
- * `coverage.test.ts` has the list of plans and modules.
+ * The relying party plans of the OpenID conformance suite, module by module, under the names that the suite uses: Basic, Form
+ * Post, Configuration, Refresh Token, RP-Initiated, Front-Channel and Back-Channel Logout, and the modules of the general plans
+ * that concern the code flow. Where a module lets a client either refuse or cope, the test says what the gateway does.
+ * `coverage.test.ts` lists the plans and modules.
  */
 
 import { describe, expect, test } from 'vitest';
@@ -20,7 +20,7 @@ type Module = readonly [name: string, misbehaviour: MisbehaviourName | undefined
 
 const invalid = (note: RegExp): Refusal => ({ reason: 'login_response_invalid', note });
 
-/** What is refused, or accepted, whatever the way of the answer. */
+/** Refused, or accepted, in every response mode. */
 const MODULES: readonly Module[] = [
   ['oidcc-client-test', undefined, 'logged in'],
   ['oidcc-client-test-invalid-iss', 'iss-wrong', invalid(/iss/)],
@@ -76,7 +76,7 @@ describe.each([
   test.each([
     ['oidcc-client-test-client-secret-basic', 'basic', true],
     ['oidcc-client-test-client-secret-post', 'post', false],
-  ])('%s: the client authenticates by %s, and in no other way', async (_name, clientAuthentication, isInHeader) => {
+  ])('%s: the client authenticates by %s only', async (_name, clientAuthentication, isInHeader) => {
     await using stage = await OidcStage.start({ provider: { ...inMode, clientAuthentication } });
     await stage.logIn(stage.browser());
     const call = stage.provider.calls.find(({ endpoint }) => endpoint === 'token');
@@ -92,7 +92,7 @@ describe.each([
     expect([...(call?.parameters.keys() ?? ['none'])]).toEqual([]);
   });
 
-  test('oidcc-client-test-nonce: every authorization request has the scope openid, and a state and a nonce of its own', async () => {
+  test('oidcc-client-test-nonce: every authorization request has the scope openid and a fresh state and nonce', async () => {
     await using stage = await OidcStage.start({ provider: inMode });
     const browser = stage.browser();
     await browser.open(`${PUBLIC_ORIGIN}/auth/login?provider=corporate`);
@@ -105,7 +105,7 @@ describe.each([
     expect(requests[0]?.parameters.get('scope')?.split(' ')).toContain('openid');
   });
 
-  test('oidcc-client-test-formpost-error: an error is shown in words, with a way on', async () => {
+  test('oidcc-client-test-formpost-error: an error is explained on a page with a way to continue', async () => {
     await play(
       { misbehaviour: 'access-denied', provider: inMode },
       { reason: 'login_declined', note: /access_denied/ },
@@ -114,13 +114,13 @@ describe.each([
 });
 
 describe('oidcc-client-config-certification-test-plan', () => {
-  test('oidcc-client-test-discovery-openid-config: metadata are read below the issuer', async () => {
+  test('oidcc-client-test-discovery-openid-config: metadata are fetched from the issuer', async () => {
     await using stage = await OidcStage.start();
     await stage.logIn(stage.browser());
     expect(stage.provider.countOf('discovery')).toBeGreaterThan(0);
   });
 
-  test('oidcc-client-test-discovery-jwks-uri-keys: keys are read where the metadata say', async () => {
+  test('oidcc-client-test-discovery-jwks-uri-keys: keys are fetched from jwks_uri', async () => {
     await using stage = await OidcStage.start();
     const browser = stage.browser();
     await stage.isLoggedIn(browser, await stage.logIn(browser));
@@ -135,8 +135,8 @@ describe('oidcc-client-config-certification-test-plan', () => {
     await play({ misbehaviour: 'alg-none' }, invalid(/./));
   });
 
-  // No more keys are fetched for a token than once in ten seconds.
-  test('oidcc-client-test-signing-key-rotation: a login after the keys have changed succeeds', async () => {
+  // An unknown key causes at most one fetch in ten seconds.
+  test('oidcc-client-test-signing-key-rotation: a login after a key rotation succeeds', async () => {
     const clocks = TestClocks.atNow();
     await using stage = await OidcStage.start({ clocks });
     const [before, after] = [stage.browser(), stage.browser()];
@@ -146,7 +146,7 @@ describe('oidcc-client-config-certification-test-plan', () => {
     await stage.isLoggedIn(after, await stage.logIn(after));
   });
 
-  test('oidcc-client-test-signing-key-rotation-just-before-signing: a key that changed during a login is fetched', async () => {
+  test('oidcc-client-test-signing-key-rotation-just-before-signing: a key that was rotated during a login is fetched', async () => {
     const clocks = TestClocks.atNow();
     await using stage = await OidcStage.start({ clocks });
     const browser = stage.browser();
@@ -157,7 +157,7 @@ describe('oidcc-client-config-certification-test-plan', () => {
   });
 });
 
-/** Not part of the certification. What a provider says once more counts for a session by `revalidate`. */
+/** Not part of the certification. A session follows what its provider answers to `revalidate`. */
 describe('oidcc-client-refreshtoken-test-plan', () => {
   test.each<[module: string, misbehaviour: MisbehaviourName | undefined, outcome: string, user: string | null]>([
     ['oidcc-client-test-refresh-token', undefined, 'changed', 'Mallory II'],
@@ -177,7 +177,7 @@ describe('oidcc-client-refreshtoken-test-plan', () => {
     await browser.fetch(`${PUBLIC_ORIGIN}/`);
     const counted = `provider_refreshes_total{provider="corporate",outcome="${outcome}"} 1\n`;
     await until(async () => (await stage.gateway.metrics.text()).includes(counted), outcome);
-    // After an answer that breaks a rule, userinfo is not asked.
+    // After an invalid answer, userinfo is not requested.
     const asked = provider.calls.filter(({ endpoint }) => endpoint === 'userinfo').length;
     expect(asked).toBe(misbehaviour === undefined ? 2 : 1);
     const { status, body } = await browser.fetch(`${PUBLIC_ORIGIN}/auth/session?prolong=no`);
@@ -219,7 +219,7 @@ describe('oidcc-client-back-channel-logout-rp-basic', () => {
   });
 });
 
-/** Somebody who is logged in, where logouts go on at the provider. */
+/** A user who is logged in, with logouts that continue at the provider. */
 async function beforeLogout(misbehaviour?: MisbehaviourName) {
   const stage = await OidcStage.start({
     ...(misbehaviour && { misbehaviour }),
@@ -231,15 +231,16 @@ async function beforeLogout(misbehaviour?: MisbehaviourName) {
   return {
     stage,
     isLoggedIn,
-    /** Presses the button, and goes to the provider, as our page does by itself. */
+    /** Presses the button and follows the refresh of our page to the provider. */
     logOut: async () => {
       const page = await browser.submit(await browser.open(`${PUBLIC_ORIGIN}/auth/logout`), {}, '/auth/logout');
       expect([page.status, await isLoggedIn()]).toEqual([200, false]);
       return browser.open(`${page.headers['refresh']}`.replace('0; url=', ''), page);
     },
-    /** Follows the link of a page of the provider. */
-    goOn: (page: Page) => browser.open(/<a href="([^"]*)"/.exec(page.body)?.[1]?.replaceAll('&amp;', '&') ?? '', page),
-    /** Loads the frame of a page of the provider: browsers send no cookie of ours with it. */
+    /** Follows the link on a page of the provider. */
+    followLink: (page: Page) =>
+      browser.open(/<a href="([^"]*)"/.exec(page.body)?.[1]?.replaceAll('&amp;', '&') ?? '', page),
+    /** Loads the frame on a page of the provider: browsers do not send our cookies with it. */
     loadFrame: ({ body }: Page) => {
       const { pathname, search } = new URL(/<iframe src="([^"]*)"/.exec(body)?.[1]?.replaceAll('&amp;', '&') ?? '');
       const lines = [HOST, 'Sec-Fetch-Dest: iframe', 'Sec-Fetch-Mode: navigate', 'Sec-Fetch-Site: cross-site'];
@@ -264,7 +265,7 @@ describe('oidcc-client-rp-initiated-logout-rp-basic', () => {
     ['oidcc-client-test-rp-init-logout', undefined, 1],
     ['oidcc-client-test-rp-init-logout-other-state', 'logout-state-other', 0],
     ['oidcc-client-test-rp-init-logout-no-state', 'logout-state-missing', 0],
-  ])('%s: the session ends first, and whatever comes back leads to our page', async (_name, misbehaviour, returned) => {
+  ])('%s: the session ends first, and any answer leads to our page', async (_name, misbehaviour, returned) => {
     await using it = await beforeLogout(misbehaviour);
     const { provider } = it.stage;
     const page = await it.logOut();
@@ -283,17 +284,17 @@ describe('oidcc-client-rp-initiated-logout-rp-basic', () => {
 });
 
 describe('oidcc-client-front-channel-logout-rp-basic', () => {
-  test('oidcc-client-test-rp-frontchannel-rpinitlogout: the frame of the provider is answered after the logout here, too', async () => {
+  test('oidcc-client-test-rp-frontchannel-rpinitlogout: a frame of the provider is answered even after a logout here', async () => {
     await using it = await beforeLogout();
     it.stage.provider.frontchannelLogoutUri = FRONTCHANNEL;
     const page = await it.logOut();
     expect((await it.loadFrame(page)).status).toBe(200);
-    const last = await it.goOn(page);
+    const last = await it.followLink(page);
     expect([last.status, last.url.origin + last.url.pathname, await it.returned()]).toEqual([200, LOGGED_OUT, 1]);
   });
 
   // In no plan of the suite.
-  test('oidcc-client-test-rp-frontchannel-opinitlogout: the frame of the provider ends the session', async () => {
+  test('oidcc-client-test-rp-frontchannel-opinitlogout: a frame of the provider ends the session', async () => {
     await using it = await beforeLogout();
     it.stage.provider.frontchannelLogoutUri = FRONTCHANNEL;
     const page = await it.stage.browser().open(`${it.stage.provider.issuer}/end-session`);

@@ -1,6 +1,6 @@
 /**
- * §2.3: one reading of the request target. The path that is routed, the path that policy sees and the path that the
- * upstream gets are the same bytes; a target with two readings is refused. Every case is also tried as a WebSocket
+ * §2.3: one reading of the request target. The router, the policy and the upstream see the same bytes as the path; a target
+ * with two readings is refused. Every case is also tried as a WebSocket
  * handshake (WS-08).
  */
 
@@ -24,14 +24,14 @@ const refused = (id: string, ...targets: string[]) =>
   targets.map((target) => get(id, target, 'is refused as ambiguous', AMBIGUOUS, ADMIN));
 const malformed = (id: string, ...targets: string[]) =>
   targets.map((target) => get(id, target, 'is refused as malformed', MALFORMED, ADMIN));
-/** With the session of bob, who may not see /admin. */
+/** With the session of bob, who may not access /admin. */
 const forbidden = (id: string, ...targets: string[]) =>
-  targets.map((target) => get(id, target, 'has the policy of /admin', FORBIDDEN, BOB));
+  targets.map((target) => get(id, target, 'is subject to the policy of /admin', FORBIDDEN, BOB));
 const anonymous = (id: string, ...targets: string[]) =>
   targets.map((target) => get(id, target, 'is not public', ANONYMOUS));
 /** Forwarded exactly as sent. */
 const unchanged = (id: string, ...targets: string[]) =>
-  targets.map((target) => get(id, target, 'is forwarded as it is', forwardedTo(target), BOB));
+  targets.map((target) => get(id, target, 'is forwarded unchanged', forwardedTo(target), BOB));
 
 const TARGETS: readonly Row[] = [
   ...refused('PTH-01', '/public/../admin', '/public/..', '/..', '/public/../../admin', '/../etc/passwd'),
@@ -39,51 +39,45 @@ const TARGETS: readonly Row[] = [
   ...unchanged('PTH-03', '/public/%252e%252e/admin', '/public/%252Fadmin', '/public/%25252e', '/public/%255c'),
   ...refused('PTH-04', '//admin', '///admin', '/public//../admin', '//evil.com/public', '/public//admin', '/x//'),
   ...refused('PTH-05', '/public/..%2fadmin', '/public/a%2Fb', '/public%2f..%2fadmin', '/%2fadmin', '/public/%2F'),
-  get('PTH-05', '/files/a%2fb', 'is forwarded where the route says so', forwardedTo('/files/a%2fb')),
+  get('PTH-05', '/files/a%2fb', 'is forwarded where the route allows it', forwardedTo('/files/a%2fb')),
   ...refused('PTH-05', '/files/..%2fadmin', '/files/a%2F%2Fb', '/files/%2E%2E%2Fadmin', '/files/a%2F..', '/files%2F'),
   ...refused('PTH-06', '/admin%2f', '/admin%2F'),
   ...forbidden('PTH-06', '/admin/', '/admin', '/admin/x/'),
   ...refused('PTH-07', '/public\\..\\admin', '/public\\admin', '/\\evil.com'),
   ...refused('PTH-08', '/public/..%5cadmin', '/public/%5Cadmin'),
   ...refused('PTH-09', '/public/..;/admin', '/admin;x=1', '/public/..;x=1/admin', '/admin;/x', '/admin/.;/x'),
-  get('PTH-09', '/files/a;v=1', 'is forwarded where the route says so', forwardedTo('/files/a;v=1')),
+  get('PTH-09', '/files/a;v=1', 'is forwarded where the route allows it', forwardedTo('/files/a;v=1')),
   ...refused('PTH-09', '/files/..;/admin', '/files/.;x/admin', '/files/;/admin', '/files/%2e%2e;/admin', '/files/a/;'),
   ...refused('PTH-10', '/public;/../admin', '/;/admin', '/;admin', '/public;'),
   ...anonymous('PTH-11', '/publicadmin', '/public.', '/public-', '/statu', '/status/x'),
-  get('PTH-11', '/status/', 'is the exact path /status', forwardedTo('/status/')),
+  get('PTH-11', '/status/', 'matches the exact path /status', forwardedTo('/status/')),
   ...refused('PTH-12', '/./admin', '/admin/.', '/admin%2f.', '/admin/./x', '/.'),
   ...forbidden('PTH-13', '/%61dmin', '/admi%6e', '/%61%64%6d%69%6e/x', '/admin/%7euser'),
   get('PTH-13', '/%61bc/%7E%2d%5F', 'is forwarded decoded', forwardedTo('/abc/~-_'), BOB),
-  get('PTH-13', '/x/%7c%c3%a9', 'is forwarded as it was spelled', forwardedTo('/x/%7c%c3%a9'), BOB),
+  get('PTH-13', '/x/%7c%c3%a9', 'is forwarded with its escapes', forwardedTo('/x/%7c%c3%a9'), BOB),
   get(
     'RFC 3986 §2.2',
     '/x/%21%24%26%27%28%29%2a%2b%2c%3d%3A%40%41',
-    'keeps the escapes of reserved characters, but not those of unreserved ones',
+    'keeps the escapes of reserved characters, not those of unreserved ones',
     forwardedTo('/x/%21%24%26%27%28%29%2a%2b%2c%3d%3A%40A'),
     BOB,
   ),
-  // What may stand as it is, is one path with its escape; what may not is refused as it is, and its escape is one path.
+  // A character that may appear raw is the same path as its escape. One that may not is refused raw and accepted as an escape.
   ...anonymous('PTH-13', '/public/@staff', '/public/%40staff', '/public/%40%73taff/x'),
   ...anonymous('PTH-13', '/public/%7Bstaff%7D', '/public/%7bstaff%7d/x', '/public/%7b%73taff%7D'),
   ...anonymous('PTH-13', "/public/a!$&'()+,=:@z", '/public/a%21%24%26%27%28%29%2B%2c%3D%3A%40z'),
   ...anonymous('PTH-13', '/public/:staff', '/public/%3astaff', '/public/*', '/public/%2a/x'),
-  get(
-    'PTH-13',
-    '/x/[id]|^',
-    'is forwarded with the escapes that browsers leave out',
-    forwardedTo('/x/%5Bid%5D%7C%5E'),
-    BOB,
-  ),
+  get('PTH-13', '/x/[id]|^', 'is forwarded with the escapes that browsers omit', forwardedTo('/x/%5Bid%5D%7C%5E'), BOB),
   ...refused('PTH-13', '/public/{staff}', '/public/{staff%7D'),
   ...refused('PTH-13', ...[...'"<>`{}'].map((raw) => `/public/a${raw}b`)),
   ...refused('PTH-13', '/admin%3bx=1', '/public/..%3B/admin', '/%3b/admin', '/files/..%3b/admin', '/files/%3B/admin'),
   get(
     'PTH-13',
     '/files/a%3bv=1',
-    'is forwarded as it was spelled where the route says so',
+    'is forwarded with its escapes where the route allows it',
     forwardedTo('/files/a%3bv=1'),
   ),
-  // Paths are case-sensitive, as RFC 3986 §6.2.2.1 has them (docs/adr/0005-most-specific-route-wins.md).
+  // Paths are case-sensitive, as RFC 3986 §6.2.2.1 requires (docs/adr/0005-most-specific-route-wins.md).
   ...unchanged('PTH-13', '/ADMIN', '/Admin/x'),
   ...refused('PTH-14', '/admin%00', '/admin%00.png', '/public/%00/x'),
   ...refused('PTH-15', '/admin%0d%0aX:1', '/x%0a', '/x%09', '/x%7f', '/x%1b'),
@@ -105,8 +99,8 @@ const TARGETS: readonly Row[] = [
   get('PTH-21', '/api/a%2Bb%40c', 'keeps its escapes when the prefix is stripped', forwardedTo('/a%2Bb%40c'), BOB),
   get('PTH-21', '/api', 'is stripped to /', forwardedTo('/'), BOB),
   get('PTH-21', '/api/', 'is stripped to /', forwardedTo('/'), BOB),
-  get('PTH-21', '/api%2e/admin', 'is another path than /api', forwardedTo('/api./admin'), BOB),
-  get('PTH-21', '/apiadmin', 'is another path than /api', forwardedTo('/apiadmin'), BOB),
+  get('PTH-21', '/api%2e/admin', 'is not below /api', forwardedTo('/api./admin'), BOB),
+  get('PTH-21', '/apiadmin', 'is not below /api', forwardedTo('/apiadmin'), BOB),
   ...refused('PTH-21', '/ap%69/../admin', '/api/%2e%2e/admin', '/api%2fadmin'),
   ...refused('PTH-22', '/api//evil.com', '/api/..', '/api/.', '/api//', '/api/%2e./x', '/api/\\evil'),
   get('PTH-22', '/api/https:/evil', 'stays a path after the rewrite', forwardedTo('/https:/evil'), BOB),
@@ -123,10 +117,10 @@ const TARGETS: readonly Row[] = [
   ...unchanged('PTH-24', '/x?id=public&id=admin', '/x?id[]=1&id[]=2', '/x?', '/x??a=?', '/x?%zz&%2f..//\\;'),
   get('PTH-25', 'http://evil/x', 'names another host and is refused', AMBIGUOUS, ADMIN),
   get('PTH-25', 'http://shop.example.com@evil/x', 'is refused', MALFORMED, ADMIN),
-  get('PTH-25', 'http://shop.example.com/public/x?y', 'goes on in origin-form', forwardedTo('/public/x?y')),
-  get('PTH-25', 'https://shop.example.com', 'goes on as /', forwardedTo('/'), BOB),
-  get('PTH-25', 'http://shop.example.com?x', 'goes on as /?x', forwardedTo('/?x'), BOB),
-  get('PTH-25', 'http://shop.example.com/admin', 'has the policy of its path', FORBIDDEN, BOB),
+  get('PTH-25', 'http://shop.example.com/public/x?y', 'is forwarded in origin-form', forwardedTo('/public/x?y')),
+  get('PTH-25', 'https://shop.example.com', 'is forwarded as /', forwardedTo('/'), BOB),
+  get('PTH-25', 'http://shop.example.com?x', 'is forwarded as /?x', forwardedTo('/?x'), BOB),
+  get('PTH-25', 'http://shop.example.com/admin', 'is subject to the policy of its path', FORBIDDEN, BOB),
   get('PTH-25', 'http://shop.example.com//admin', 'is refused as ambiguous', AMBIGUOUS, BOB),
   ...malformed('PTH-26', 'http://u:p@evil/', 'http://u:p@shop.example.com/', 'http://@shop.example.com/'),
   ...malformed('PTH-27', 'evil:80', 'a', '?x', 'ftp://shop.example.com/', 'shop.example.com/x', 'http:///x'),
@@ -152,7 +146,7 @@ const TARGETS: readonly Row[] = [
 const METHODS: readonly Row[] = [
   {
     id: 'PTH-28',
-    what: 'OPTIONS * is refused here and never proxied',
+    what: 'OPTIONS * is refused and never proxied',
     bytes: head('OPTIONS *'),
     expect: MALFORMED,
   },
@@ -164,13 +158,13 @@ const METHODS: readonly Row[] = [
   },
   {
     id: 'PTH-29',
-    what: 'CONNECT to a host of ours is refused and the connection closed',
+    what: 'CONNECT to our own host is refused and the connection closed',
     bytes: head('CONNECT shop.example.com:443', BOB),
     expect: { status: 405, reason: 'method_not_allowed', connection: 'closed' },
   },
   {
     id: 'PTH-31',
-    what: 'TRACE is refused, and reflects nothing',
+    what: 'TRACE is refused and reflects nothing',
     bytes: head('TRACE /x', BOB, 'X-Secret: reflected'),
     expect: {
       status: 405,
@@ -200,7 +194,7 @@ const METHODS: readonly Row[] = [
   ),
 ];
 
-/** Paths with characters that have two spellings; the patterns `%3A` and `%2A` are a literal ":" and "*". */
+/** Paths with characters that can be escaped or not; the patterns `%3A` and `%2A` are a literal ":" and "*". */
 const SPELT = {
   id: 'spelt',
   match: {
@@ -218,7 +212,7 @@ describe('request targets', () => {
   test.for(TARGETS)('WS-08: $id on a WebSocket handshake: $what', (row) => stage().playAsHandshake(row));
 });
 
-/** An application that a public site, an API and its administration share, and of which it is not known how it reads paths. */
+/** One application with a public site, an API and its administration; how it parses paths is unknown. */
 const AMBIGUOUS_ROUTES: typeof ROUTES = [
   { id: 'site', match: { path: '/' }, credential: 'none' },
   { id: 'api', match: { path: '/api' }, credential: 'session' },
@@ -256,7 +250,7 @@ const EXCEPTIONS: readonly Row[] = [
   get('S6', '/login;jsessionid=1', 'is forwarded', forwardedTo('/login;jsessionid=1')),
   ...refused('S6', '/x/..;/api/admin', '/x%2F..%2Fapi%2Fadmin', '/x/..;x=y/api', '/api/%2e%2e%2fadmin', '/x;/../api'),
   ...refused('S6', '/api%5cadmin', '/api\\admin', '/api;\\admin', '/auth%2Flogin', '/auth;x/login', '/auth%2f'),
-  // A service would decode these twice, which no exception stands for: they are one segment, as they are everywhere.
+  // Only a service that decodes twice would split these, and no exception covers that: they are one segment, as everywhere.
   ...unchanged('S6', '/api%252Fadmin', '/api%253Badmin', '/x%252F..%252Fapi'),
 ];
 

@@ -12,7 +12,7 @@ function staysOnOrigin(path: string): boolean {
   return origin === ORIGIN && !pathname.startsWith('//') && !path.startsWith('/\\');
 }
 
-/** What a browser is told never leaves the origin, whatever reader follows it. */
+/** Whether the location stays on the origin, however a browser reads it. */
 function isHarmless(location: string): boolean {
   return (
     /^\/(?![/\\])[\x21-\x7e]*$/.test(location) &&
@@ -20,7 +20,7 @@ function isHarmless(location: string): boolean {
     new URL(location, ORIGIN).origin === ORIGIN &&
     !new URL(location, ORIGIN).pathname.startsWith('//') &&
     new URL(location, ORIGIN).href === `${ORIGIN}${location}` &&
-    // Nor for a reader that decodes it first.
+    // Even for one that decodes it first.
     staysOnOrigin(decodeURIComponent(location.split('?', 1)[0] ?? ''))
   );
 }
@@ -79,8 +79,8 @@ describe('a return target that leads elsewhere becomes "/"', () => {
     ['RED-17', '/auth/logout'],
     ['RED-17', '/auth'],
     ['RED-17', '/%61uth/login'],
-    ['the fragment', '/x#//evil.example'],
-    ['nothing', ''],
+    ['a fragment', '/x#//evil.example'],
+    ['an empty string', ''],
     ['a relative path', 'orders'],
     ['a query alone', '?x'],
   ])('%s: %j', (_id, wanted) => {
@@ -104,12 +104,12 @@ test.each([
   ['/a;b', '/a;b'],
   ['/authority', '/authority'],
   ['/auth/sessions', '/auth/sessions'],
-])('a path on our own origin, %j, is kept as %j', (wanted, kept) => {
+])('the path %j on our own origin is kept as %j', (wanted, kept) => {
   expect(targets.read(wanted)).toBe(kept);
   expect(isHarmless(kept)).toBe(true);
 });
 
-test('RED-21: whatever is asked for, the answer is a path on our own origin', () => {
+test('RED-21: any return target becomes a path on our own origin', () => {
   const piece = fc.constantFrom(
     ...[
       '/',
@@ -164,13 +164,13 @@ test('RED-21: whatever is asked for, the answer is a path on our own origin', ()
   );
 });
 
-describe('P4: a deep link survives the way through the login', () => {
+describe('P4: a deep link survives the login', () => {
   test.each([
     ['with an encoded slash', '/files/a%2Fb'],
     ['with a backslash in the query', '/x?path=a\\b'],
-    ['with escapes of its own', '/x?q=100%25&r=a%26b+c'],
+    ['with escapes in the query', '/x?q=100%25&r=a%26b+c'],
     ['of 8,000 characters', `/x?q=${'y'.repeat(7_900)}`],
-    ['of 6,000 characters that are escaped', `/x?q=${'/:=?'.repeat(1_500)}`],
+    ['of 6,000 characters that need escapes', `/x?q=${'/:=?'.repeat(1_500)}`],
   ])('%s', async (_what, target) => {
     const routes = [{ id: 'app', match: { path: '/' }, credential: 'session', pathExceptions: ['encodedSlash'] }];
     await using stage = await LoginStage.start({ routes });
@@ -185,7 +185,7 @@ describe('P4: a deep link survives the way through the login', () => {
     expect([done.status, done.headers.get('location')]).toEqual([303, target.replaceAll('\\', '%5C')]);
   });
 
-  test('one that does not fit into the address of the login page leads to the start page', async () => {
+  test('is replaced by "/" if it does not fit into the address of the login page', async () => {
     await using stage = await LoginStage.start();
     const asked = await stage.get(`/x?q=${'%2'.repeat(2_000)}${'&'.repeat(3_000)}`, ...NAVIGATION);
     expect(asked.headers.get('location')).toBe(`${ORIGIN}/auth/login?return_to=%2F`);
@@ -199,20 +199,20 @@ describe('in an answer', () => {
     expect([done.status, done.headers.get('location'), done.headers.has('x-evil')]).toEqual([303, '/', false]);
   });
 
-  test('a return target given twice counts as none', async () => {
+  test('a return target given twice is ignored', async () => {
     await using stage = await LoginStage.start();
     const page = await stage.get('/auth/login?return_to=/orders&return_to=//evil.example', ...NAVIGATION);
     expect(page.body.toString()).toContain('name="return_to" value="/"');
   });
 
-  test('RED-15: X-Forwarded-Prefix and X-Forwarded-Host take no part in where a login leads', async () => {
+  test('RED-15: X-Forwarded-Prefix and X-Forwarded-Host do not affect where a login leads', async () => {
     await using stage = await LoginStage.start();
     const forged = ['X-Forwarded-Prefix: //evil.example', 'X-Forwarded-Host: evil.example', ...NAVIGATION];
     const response = await stage.get('/orders', ...forged);
     expect(response.headers.get('location')).toBe(`${ORIGIN}/auth/login?return_to=%2Forders`);
   });
 
-  test('RED-18, RED-19: a login by form answers 303, and no session id is in the Location', async () => {
+  test('RED-18, RED-19: a login by form is answered with 303, without a session id in the Location', async () => {
     await using stage = await LoginStage.start();
     const done = await stage.submit({ username: 'alice', password: PASSWORD, return_to: '/orders' });
     expect([done.status, done.headers.get('location')]).toEqual([303, '/orders']);

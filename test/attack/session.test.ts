@@ -5,7 +5,7 @@ import { RecordingUpstream } from '../support/recording-upstream.ts';
 const cookieLine = (id: string) => `Cookie: __Host-sid=${id}`;
 
 describe('a login', () => {
-  test('SES-01: gives a new id, and the session that the browser had is over', async () => {
+  test("SES-01: issues a new id and ends the browser's existing session", async () => {
     await using stage = await LoginStage.start();
     const before = sessionIdIn(await stage.logIn('bob', PASSWORD));
     const after = await stage.submit({ username: 'alice', password: PASSWORD }, cookieLine(before));
@@ -25,14 +25,14 @@ describe('a login', () => {
     expect((await stage.get('/auth/session', cookieLine(chosen))).status).toBe(401);
   });
 
-  test('that fails leaves the session that the browser had', async () => {
+  test("that fails keeps the browser's existing session", async () => {
     await using stage = await LoginStage.start();
     const cookie = cookieLine(sessionIdIn(await stage.logIn('bob', PASSWORD)));
     expect((await stage.submit({ username: 'alice', password: 'wrong' }, cookie)).status).toBe(401);
     expect((await stage.get('/auth/session', cookie)).status).toBe(200);
   });
 
-  test('SES-05: in two tabs at once gives two sessions of the same user, not a mix', async () => {
+  test('SES-05: in two tabs at once opens two sessions of the same user', async () => {
     await using stage = await LoginStage.start();
     const answers = await Promise.all([1, 2].map(() => stage.submit({ username: 'alice', password: PASSWORD })));
     const ids = answers.map(sessionIdIn);
@@ -44,11 +44,11 @@ describe('a login', () => {
   });
 });
 
-describe('SES-14: what only looks like a session opens nothing', () => {
+describe('SES-14: these are not accepted as a session', () => {
   test.each([
     ['the handle of a live session', 'handle'],
     ['an id with its last character changed', 'neighbour'],
-    ['an id in another case', 'case'],
+    ['an id in another letter case', 'case'],
   ])('%s', async (_what, kind) => {
     await using stage = await LoginStage.start();
     const id = sessionIdIn(await stage.logIn('alice', PASSWORD));
@@ -64,7 +64,7 @@ const swapCase = (text: string) =>
     letter === letter.toUpperCase() ? letter.toLowerCase() : letter.toUpperCase(),
   );
 
-test('COK-20: a session id anywhere but in its cookie is not looked at', async () => {
+test('COK-20: a session id outside its cookie is ignored', async () => {
   await using stage = await LoginStage.start();
   const id = sessionIdIn(await stage.logIn('alice', PASSWORD));
   for (const [path, header] of [
@@ -78,7 +78,7 @@ test('COK-20: a session id anywhere but in its cookie is not looked at', async (
   }
 });
 
-test('COK-17: the session cookie reaches no upstream; other cookies do, byte for byte', async () => {
+test('COK-17: the session cookie never reaches an upstream; other cookies do, byte for byte', async () => {
   await using upstream = await RecordingUpstream.start();
   await using stage = await LoginStage.start({ upstream: upstream.origin });
   const id = sessionIdIn(await stage.logIn('alice', PASSWORD));
@@ -87,7 +87,7 @@ test('COK-17: the session cookie reaches no upstream; other cookies do, byte for
   expect(upstream.last.values('cookie')).toEqual(['a="1 2";  b=%61; c']);
 });
 
-test('a refusal on a route is in the audit stream, with the route, the reason and the subject when it is known', async () => {
+test('a refusal on a route is audited with its route, its reason and, if known, the subject', async () => {
   await using upstream = await RecordingUpstream.start();
   await using stage = await LoginStage.start({
     upstream: upstream.origin,

@@ -1,7 +1,7 @@
 /**
- * SMG-43: every byte in every place of a Transfer-Encoding header where some parser has been lenient, each with a body
- * that hides a request from those who read it by its chunks and from those who read it by its length. Judged by what
- * must never happen, whatever the gateway makes of the header.
+ * SMG-43: every byte in every place of a Transfer-Encoding header where some parser has been lenient, each with a body that
+ * hides a request from parsers that read it by its chunks, and with one that hides it from parsers that read it by its length.
+ * The test checks what must never happen, however the gateway reads the header.
  */
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -27,7 +27,7 @@ const TEMPLATES: readonly ((character: string) => string)[] = [
 
 const HIDDEN = 'GET /public/hidden HTTP/1.1\r\nHost: shop.example.com\r\nX-Rest: ';
 
-/** A reader of chunks sees a request behind the last one; a reader of the length sees a body. */
+/** A parser of chunks sees a request after the last one; a parser of the length sees a body. */
 const forChunks = (mutation: string) =>
   `${head('POST /public/x', mutation, `Content-Length: ${HIDDEN.length + 5}`)}0\r\n\r\n${HIDDEN}`;
 /** The other way round. */
@@ -53,7 +53,7 @@ describe('mutations of Transfer-Encoding', () => {
     return Number((await connection.remainder()).toString('latin1').split(' ')[1]);
   }
 
-  test(`SMG-43: ${MUTATIONS.length} mutations smuggle no request past anyone`, async () => {
+  test(`SMG-43: ${MUTATIONS.length} mutations smuggle no request`, async () => {
     const statuses = new Map<number, number>();
     for (let next = 0; next < MUTATIONS.length; next += 64) {
       for (const status of await Promise.all(MUTATIONS.slice(next, next + 64).map(send))) {
@@ -69,7 +69,7 @@ describe('mutations of Transfer-Encoding', () => {
         .split('\r\n')
         .slice(1)
         .map((line) => line.slice(0, line.indexOf(':')));
-      // No spelling of it that another reader could take for the real one stands beside the length.
+      // Next to the length, there is no spelling of it that another parser could accept.
       const spellings = names.filter((name) => name.toLowerCase().replace(/[^a-z0-9]/g, '-') === 'transfer-encoding');
       expect(spellings).toEqual([]);
       if (targetOf(request) === '/public/x') expect(request.values('content-length')).toHaveLength(1);

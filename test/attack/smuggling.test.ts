@@ -1,7 +1,7 @@
 /**
- * §2.5: where one request ends and the next one begins. Whatever two readers could see differently is refused and the
- * connection closed; whatever is accepted is framed anew, so that the upstream has nothing to interpret. Every case is
- * also sent byte by byte (SMG-36).
+ * §2.5: where one request ends and the next one begins. Anything that two parsers could read differently is refused, and the
+ * connection closed. Anything that is accepted is reframed, so that the upstream has nothing to interpret. Every case is also
+ * sent byte by byte (SMG-36).
  */
 
 import { describe, expect, test } from 'vitest';
@@ -11,7 +11,7 @@ import type { Answer } from '../support/recording-upstream.ts';
 import { ADMIN, asUpgrade, BOB, type Expectation, head, playTable, type Row, targetOf } from './harness.ts';
 
 const CHUNKED = 'Transfer-Encoding: chunked';
-/** What an attacker would like to be taken for a request of its own. */
+/** What an attacker would like the upstream to read as a separate request. */
 const HIDDEN = 'GET /public/hidden HTTP/1.1\r\nHost: shop.example.com\r\n\r\n';
 
 const MALFORMED: Expectation = { status: 400, connection: 'closed' };
@@ -29,14 +29,14 @@ const refused = (id: string, what: string, lines: readonly string[], body = '', 
 /** A chunked body that the parser does not accept. */
 const badChunks = (id: string, what: string, body: string, expected: Expectation = MALFORMED): Row =>
   refused(id, what, [CHUNKED], body, expected);
-/** The same for what is not a POST. */
+/** The same for any request. */
 const raw = (id: string, what: string, bytes: string, expected: Expectation = MALFORMED): Row => ({
   id,
   what: `${what} is refused`,
   bytes,
   expect: expected,
 });
-/** Forwarded with this body, framed in one way only. */
+/** Forwarded with this body and a single framing. */
 const framed = (
   id: string,
   what: string,
@@ -61,13 +61,13 @@ const ROWS: readonly Row[] = [
   refused('SMG-02', 'TE.CL', [CHUNKED, 'Content-Length: 4'], `${HIDDEN.length.toString(16)}\r\n${HIDDEN}\r\n0\r\n\r\n`),
   refused('SMG-03', 'Content-Length twice, the same', ['Content-Length: 2', 'Content-Length: 2'], 'hi'),
   refused('SMG-03', 'Content-Length twice, different', ['Content-Length: 2', 'Content-Length: 3'], 'hi!'),
-  refused('SMG-03', 'Content-Length twice, in two cases', ['Content-Length: 0', 'content-length: 2'], 'hi'),
+  refused('SMG-03', 'Content-Length twice, in different letter case', ['Content-Length: 0', 'content-length: 2'], 'hi'),
   refused('SMG-04', 'Content-Length: 1, 1', ['Content-Length: 1, 1'], 'h'),
   ...['+1', '-1', '0x1', '1_0', '1e1', '1.0', '', '1 ', '\t1', '1;', '"1"', '１'].map((length) =>
     ['1 ', '\t1'].includes(length)
       ? framed(
           'SMG-05',
-          `Content-Length ${JSON.stringify(length)} is 1`,
+          `Content-Length ${JSON.stringify(length)} is read as 1`,
           `${head('POST /public/x', `Content-Length:${length}`)}h`,
           'h',
           {
@@ -88,7 +88,7 @@ const ROWS: readonly Row[] = [
   ),
   framed(
     'SMG-08',
-    'Transfer-Encoding in any case is chunked',
+    'chunked is recognized in any letter case',
     `${head('POST /public/x', 'transfer-encoding: Chunked')}2\r\nhi\r\n0\r\n\r\n`,
     'hi',
     {
@@ -214,25 +214,25 @@ const ROWS: readonly Row[] = [
     return [
       {
         id: 'SMG-17',
-        what: `the body ${what} of a request that is refused with 401 is read and thrown away`,
+        what: `the body ${what} of a request refused with 401 is read and discarded`,
         bytes: `${head('POST /x', ...lines)}${body}`,
         expect: { status: 401, connection: 'in-sync' },
       },
       {
         id: 'SMG-17',
-        what: `the chunked body ${what} of a request that is refused with 401 is read and thrown away`,
+        what: `the chunked body ${what} of a request refused with 401 is read and discarded`,
         bytes: `${head('POST /x', CHUNKED)}${chunks}`,
         expect: { status: 401, connection: 'in-sync' },
       },
       {
         id: 'SMG-17',
-        what: `the body ${what} of a request that is redirected is read and thrown away`,
+        what: `the body ${what} of a redirected request is read and discarded`,
         bytes: `${head('GET /x', 'Sec-Fetch-Mode: navigate', 'Sec-Fetch-Dest: document', ...lines)}${body}`,
         expect: { status: 302, upstream: 'nothing', connection: 'in-sync' },
       },
       {
         id: 'SMG-17',
-        what: `the body ${what} of a request that matches nothing is read and thrown away`,
+        what: `the body ${what} of a request that matches no route is read and discarded`,
         bytes: `${head('POST /auth/nothing', ...lines)}${body}`,
         expect: { status: 404, connection: 'in-sync' },
       },
@@ -240,13 +240,13 @@ const ROWS: readonly Row[] = [
   }),
   {
     id: 'SMG-18',
-    what: 'a refused request with Expect: 100-continue closes the connection, whether its body comes or not',
+    what: 'a refused request with Expect: 100-continue closes the connection',
     bytes: head('POST /x', 'Expect: 100-continue', `Content-Length: ${HIDDEN.length}`),
     expect: { status: 401, connection: 'closed' },
   },
   {
     id: 'SMG-18',
-    what: 'a forwarded request with Expect: 100-continue has its body read, and Expect is not forwarded',
+    what: 'a request with Expect: 100-continue is forwarded with its body and without Expect',
     bytes: `${head('POST /public/x', 'Expect: 100-continue', `Content-Length: ${HIDDEN.length}`)}${HIDDEN}`,
     expect: { status: 200, upstream: { body: HIDDEN, headers: { expect: [] } }, connection: 'in-sync' },
   },
@@ -275,7 +275,7 @@ const ROWS: readonly Row[] = [
   badChunks('SMG-23', 'a chunk size of 17 digits', 'fffffffffffffffff\r\nh\r\n0\r\n\r\n'),
   framed(
     'SMG-23',
-    'a chunk size with leading zeros is framed anew without them',
+    'a chunk size with leading zeros is rewritten without them',
     `${head('POST /public/x', CHUNKED)}00000000000000001\r\nh\r\n0\r\n\r\n`,
     'h',
   ),
@@ -292,7 +292,7 @@ const ROWS: readonly Row[] = [
   }),
   framed(
     'SMG-26',
-    'extensions of 2,000 chunks of a byte each are dropped',
+    'extensions of 2,000 one-byte chunks are dropped',
     `${head('POST /public/x', CHUNKED)}${'1;extension=value\r\nh\r\n'.repeat(2_000)}0\r\n\r\n`,
     'h'.repeat(2_000),
   ),
@@ -307,7 +307,7 @@ const ROWS: readonly Row[] = [
   raw('SMG-28', 'a request line that ends with a bare LF', `GET /public/x HTTP/1.1\n${HOST}\r\n\r\n`),
   raw('SMG-28', 'a bare CR in a value', head('GET /public/x', 'X-A: b\rc')),
   raw('SMG-28', 'a bare CR in a name', head('GET /public/x', 'X-A\r: b')),
-  raw('SMG-29', 'a head that ends with CR LF CR and more', `GET /public/x HTTP/1.1\r\n${HOST}\r\n\rX`),
+  raw('SMG-29', 'a head that ends with CR LF CR and another byte', `GET /public/x HTTP/1.1\r\n${HOST}\r\n\rX`),
   raw('SMG-29', 'a space before the method', ` ${head('GET /public/x')}`),
   raw('SMG-29', 'white space after the version', `GET /public/x HTTP/1.1 \r\n${HOST}\r\n\r\n`),
   framed('SMG-29', 'an empty line before the request is skipped', `\r\n${head('GET /public/x')}`, ''),
@@ -320,7 +320,7 @@ const ROWS: readonly Row[] = [
   ...[101, 2_100].map(
     (count): Row => ({
       id: 'SMG-31',
-      what: `${count} header lines are refused, and a Content-Length behind them hides nothing`,
+      what: `${count} header lines are refused, and a Content-Length after them hides nothing`,
       bytes: `${head('POST /public/x', ...Array.from({ length: count }, (_, at) => `A${at}: b`).slice(0, count), `Content-Length: ${HIDDEN.length}`)}${HIDDEN}`,
       expect: { status: 431, reason: 'headers_too_large', connection: 'closed' },
     }),
@@ -340,12 +340,12 @@ const ROWS: readonly Row[] = [
   ...['X-A', ': b', 'X A: b', 'X-A : b', 'X-A: b\rc', 'X-A: b\nc', ' folded'].map((trailer) =>
     badChunks('SMG-33', `the malformed trailer ${JSON.stringify(trailer)}`, `2\r\nhi\r\n0\r\n${trailer}\r\n\r\n`),
   ),
-  raw('SMG-34', 'the preface of HTTP/2', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'),
+  raw('SMG-34', 'the HTTP/2 connection preface', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'),
   ...['HTTP/2.0', 'HTTP/1.2', 'HTTP/3.0', 'HTTP/0.9'].map((version) =>
     raw('SMG-34', `the version ${version}`, `GET /public/x ${version}\r\n${HOST}\r\n\r\n`, BAD_VERSION),
   ),
   ...['HTTP/1.', 'HTTP/11'].map((version) =>
-    raw('SMG-34', `the version ${version}, which is malformed,`, `GET /public/x ${version}\r\n${HOST}\r\n\r\n`),
+    raw('SMG-34', `the malformed version ${version}`, `GET /public/x ${version}\r\n${HOST}\r\n\r\n`),
   ),
   ...['http/1.1', 'HTTPS/1.1', 'ICE/1.0', ''].map((version) =>
     raw('SMG-34', `the version ${JSON.stringify(version)}`, `GET /public/x ${version}\r\n${HOST}\r\n\r\n`),
@@ -363,19 +363,19 @@ const ROWS: readonly Row[] = [
   },
   {
     id: 'SMG-42',
-    what: 'CONNECT with a body is refused, and nothing behind it is read',
+    what: 'CONNECT with a body is refused, and nothing after it is read',
     bytes: `CONNECT shop.example.com:443 HTTP/1.1\r\n${HOST}\r\nContent-Length: 5\r\n\r\nhello`,
     expect: { status: 405, connection: 'closed' },
   },
   {
     id: 'SMG-42',
-    what: 'an upgrade with a body is refused, and nothing behind it is read',
+    what: 'an upgrade with a body is refused, and nothing after it is read',
     bytes: `${asUpgrade(head('GET /public/x', 'Content-Length: 5'))}hello`,
     expect: { status: 400, reason: 'upgrade_unsupported', connection: 'closed' },
   },
   {
     id: 'SMG-42',
-    what: 'an upgrade with a chunked body is refused, and nothing behind it is read',
+    what: 'an upgrade with a chunked body is refused, and nothing after it is read',
     bytes: `${asUpgrade(head('GET /public/x', CHUNKED))}0\r\n\r\n`,
     expect: { status: 400, reason: 'upgrade_unsupported', connection: 'closed' },
   },
@@ -388,7 +388,7 @@ describe('framing', () => {
     stage().play(row, true),
   );
 
-  test('SMG-35: NUL behind a complete request is answered with 400 and closes the connection', async () => {
+  test('SMG-35: NUL after a complete request is answered with 400 and closes the connection', async () => {
     await using connection = await RawConnection.open(stage().gateway.port);
     connection.write(`${head('GET /x')}\0${head('GET /public/follower')}`);
     expect((await connection.response()).status).toBe(401);
@@ -411,7 +411,7 @@ describe('framing', () => {
     }
   });
 
-  test('SMG-37: what is pipelined behind a refused request is neither answered nor forwarded', async () => {
+  test('SMG-37: a request pipelined after a refused one is neither answered nor forwarded', async () => {
     stage().upstream.answer = echoUser;
     stage().upstream.reset();
     await using connection = await RawConnection.open(stage().gateway.port);
@@ -432,7 +432,7 @@ describe('framing', () => {
     expect(stage().upstream.requests.map(targetOf)).not.toContain('/y');
   });
 
-  test('SMG-37: a client that never stops to pipeline is cut off', async () => {
+  test('SMG-37: a client that pipelines 1,000 requests is cut off', async () => {
     stage().upstream.answer = () => {};
     await using connection = await RawConnection.open(stage().gateway.port);
     connection.write(head('GET /public/x').repeat(1_000));

@@ -1,4 +1,4 @@
-/** §2.14: a WebSocket passes every check that a request passes, and ends when its session does. */
+/** §2.14: a WebSocket must pass every check that a request must pass, and ends when its session ends. */
 
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -62,7 +62,7 @@ const ROWS: readonly Row[] = [
     KEY,
     OURS,
   ]),
-  row('WS-01', 'a handshake with a dead session is refused', { status: 401, connection: 'closed' }, [
+  row('WS-01', 'a handshake with an unknown session is refused', { status: 401, connection: 'closed' }, [
     ...UPGRADE,
     VERSION,
     KEY,
@@ -71,7 +71,7 @@ const ROWS: readonly Row[] = [
   ]),
   ...origin('WS-02', 'https://evil.com'),
   row('WS-03', 'a handshake with a session and without Origin is refused', FOREIGN, [...UPGRADE, VERSION, KEY, BOB]),
-  row('WS-03', 'Sec-Fetch-Site does not stand in for a foreign Origin', FOREIGN, [
+  row('WS-03', 'Sec-Fetch-Site does not make up for a foreign Origin', FOREIGN, [
     ...UPGRADE,
     VERSION,
     KEY,
@@ -120,7 +120,7 @@ const ROWS: readonly Row[] = [
   {
     ...row(
       'WS-06',
-      'a body behind an h2c offer is read as a body',
+      'a body after an h2c offer is read as a body',
       { ...IGNORED, upstream: { body: 'GET / HT', headers: { upgrade: [], 'http2-settings': [] } } },
       [],
     ),
@@ -184,12 +184,12 @@ const ROWS: readonly Row[] = [
   },
   row(
     'WS-17',
-    'a token in the query opens nothing',
+    'a token in the query is ignored',
     UNAUTHENTICATED,
     [...UPGRADE, VERSION, KEY, OURS],
     'GET /x?access_token=canary-token HTTP/1.1',
   ),
-  row('WS-17', 'a token as a subprotocol opens nothing', UNAUTHENTICATED, [
+  row('WS-17', 'a token as a subprotocol is ignored', UNAUTHENTICATED, [
     ...UPGRADE,
     VERSION,
     KEY,
@@ -198,7 +198,7 @@ const ROWS: readonly Row[] = [
   ]),
 ];
 
-/** Answers that are not the one that was asked for; the client gets them as HTTP, and no tunnel. */
+/** Answers other than the requested upgrade; the client gets them as HTTP, without a tunnel. */
 const REFUSALS = [200, 401, 403, 404, 426, 500, 503].map(
   (status): Row => ({
     id: 'WS-11',
@@ -243,7 +243,7 @@ describe('handshakes', () => {
     ...REFUSALS,
     switching('without Upgrade', []),
     switching('without an accept', ['Connection: Upgrade', 'Upgrade: websocket']),
-    switching('with the accept of another key', [
+    switching('with an accept for another key', [
       'Connection: Upgrade',
       'Upgrade: websocket',
       `Sec-WebSocket-Accept: ${acceptKey('x')}`,
@@ -252,7 +252,7 @@ describe('handshakes', () => {
     switching('with two Upgrade lines', ['Connection: Upgrade', 'Upgrade: websocket', 'Upgrade: websocket']),
   ])('$id: $what', (played) => stage.play(played));
 
-  test('WS-01: refused handshakes have dialled no upstream', async () => {
+  test('WS-01: refused handshakes dial no upstream', async () => {
     await using upstream = await RawUpstream.start(() => {});
     await using gateway = await startGateway({ upstream: upstream.origin });
     for (const lines of [[], [await gateway.cookie(), 'Origin: https://evil.com']]) {
@@ -261,7 +261,7 @@ describe('handshakes', () => {
     expect(upstream.connectionCount).toBe(0);
   });
 
-  test('WS-06: a refused handshake does not keep the connection open for a client that does not leave', async () => {
+  test('WS-06: a refused handshake closes the connection even if the client keeps it half open', async () => {
     await using gateway = await startGateway();
     const connection = await RawConnection.open(gateway.port);
     connection.socket.allowHalfOpen = true;
@@ -272,7 +272,7 @@ describe('handshakes', () => {
     connection.close();
   });
 
-  test('WS-13: a client that leaves a refused handshake is noticed, however much it has sent ahead', async () => {
+  test('WS-13: a client that disconnects from a refused handshake is noticed, even after sending data ahead', async () => {
     await using upstream = await RawUpstream.start((socket) =>
       socket.once('data', () => void socket.write('HTTP/1.1 200 OK\r\n\r\nwithout an end')),
     );
@@ -286,7 +286,7 @@ describe('handshakes', () => {
     expect(gateway.log.records.at(-1)).toMatchObject({ reason: 'downstream_aborted' });
   });
 
-  test('WS-17: what a handshake carries in its query is not logged', () => {
+  test('WS-17: the query of a handshake is not logged', () => {
     expect(stage.gateway.log.text).not.toContain('canary-token');
   });
 });
@@ -305,14 +305,14 @@ describe('tunnels', () => {
   });
 
   const open = async (user = 'bob') => WebSocketClient.open(gateway.port, '/chat', [await gateway.cookie(user)]);
-  /** Nothing is left of any tunnel on either side. */
+  /** No tunnel has left anything behind on either side. */
   const allClosed = async () => {
     await expect.poll(() => upstream.openConnections).toBe(0);
     await expect.poll(() => gateway.gateway.connectionCount()).toBe(0);
     expect(gateway.gateway.requestsInFlight).toBe(0);
   };
 
-  test('RFC 6455 §4.2.2: the handshake is answered with what the upstream answered, and frames pass both ways', async () => {
+  test("RFC 6455 §4.2.2: the upstream's answer to the handshake is relayed, and frames pass both ways", async () => {
     await using client = await open();
     expect(client.handshakeAnswer.headers.get('upgrade')).toBe('websocket');
     expect(client.handshakeAnswer.headers.has('content-length')).toBe(false);
@@ -322,7 +322,7 @@ describe('tunnels', () => {
     }
   });
 
-  test('WS-10: frames that are sent right behind the handshake are delivered after it', async () => {
+  test('WS-10: frames sent right after the handshake are delivered after it', async () => {
     await using connection = await RawConnection.open(gateway.port);
     const frames = ['one', 'two'].map((text) =>
       encodeFrame({ opcode: OPCODES.text, payload: Buffer.from(text) }, true),
@@ -335,7 +335,7 @@ describe('tunnels', () => {
     expect(await client.text()).toBe('three');
   });
 
-  test('WS-10: frames that the upstream sends right behind its answer are delivered after it', async () => {
+  test('WS-10: frames that the upstream sends right after its answer are delivered after it', async () => {
     const greeting = encodeFrame({ opcode: OPCODES.text, payload: Buffer.from('welcome') }, false);
     await using greeter = await RawUpstream.start((socket) => {
       socket.once('data', (head: Buffer) => {
@@ -371,7 +371,7 @@ describe('tunnels', () => {
     expect(received.digest('hex')).toBe(createHash('sha256').update(frame).digest('hex'));
   });
 
-  test('WS-12: 20,000 fragments of a byte and 20,000 pings pass, in order', async () => {
+  test('WS-12: 20,000 one-byte fragments and 20,000 pings pass in order', async () => {
     await using client = await open();
     const fragment = encodeFrame({ opcode: OPCODES.continuation, payload: Buffer.from('f'), isFinal: false }, true);
     const ping = encodeFrame({ opcode: OPCODES.ping, payload: Buffer.from('p') }, true);
@@ -382,7 +382,7 @@ describe('tunnels', () => {
     expect(await client.text()).toBe('done');
   });
 
-  test('P2, ASVS 7.3.1: data from the client keeps a session alive, and its automatic pongs do not', async () => {
+  test('P2, ASVS 7.3.1: data from the client keeps a session alive; automatic pongs do not', async () => {
     const clocks = new TestClocks();
     await using other = await startGateway({ upstream: upstream.origin, clocks });
     const cookie = await other.cookie();
@@ -400,10 +400,10 @@ describe('tunnels', () => {
     client.close();
   });
 
-  test('1,000 WebSockets at once echo what each of them sends', async () => {
+  test('1,000 WebSockets at once echo what each sends', async () => {
     const cookie = await gateway.cookie();
     const clients: WebSocketClient[] = [];
-    // More handshakes in progress are too many for one session; open WebSockets are not counted.
+    // One session may have this many handshakes in progress; open WebSockets do not count.
     while (clients.length < 1_000) {
       const handshakes = Array.from({ length: 200 }, () => WebSocketClient.open(gateway.port, '/chat', [cookie]));
       clients.push(...(await Promise.all(handshakes)));
@@ -417,7 +417,7 @@ describe('tunnels', () => {
     await allClosed();
   });
 
-  test('WS-13: 1,000 opened and closed one after the other leave nothing behind, whichever side ends and however', async () => {
+  test('WS-13: 1,000 WebSockets opened and closed in turn leave nothing behind, whichever side ends them and how', async () => {
     const cookie = await gateway.cookie();
     for (let round = 0; round < 1_000; round += 1) {
       const client = await WebSocketClient.open(gateway.port, '/chat', [cookie]);
@@ -431,7 +431,7 @@ describe('tunnels', () => {
     await allClosed();
   });
 
-  test('WS-13: a side that has ended takes the other one with it, though that one stays', async () => {
+  test('WS-13: when one side ends, the other is closed even if it stays open', async () => {
     await using stayer = await RawUpstream.start((socket) => {
       socket.allowHalfOpen = true;
       acceptHandshake(socket, () => socket.resume());
@@ -444,7 +444,7 @@ describe('tunnels', () => {
     client.close();
   });
 
-  test('WS-14: a WebSocket is closed with 1008 when its session is revoked, on both sides', async () => {
+  test('WS-14: a WebSocket is closed on both sides, with 1008, when its session is revoked', async () => {
     const closes: number[] = [];
     await using watcher = await RawUpstream.start((socket) =>
       acceptHandshake(socket, (behind) => {
@@ -468,7 +468,7 @@ describe('tunnels', () => {
     await expect.poll(logged).toMatchObject({ reason: 'session_unknown' });
   });
 
-  test('WS-14: a Close frame is not put into the middle of a frame', async () => {
+  test('WS-14: a Close frame is never sent in the middle of another frame', async () => {
     const halfFrame = encodeFrame({ opcode: OPCODES.binary, payload: Buffer.alloc(1_000, 'h') }, false).subarray(
       0,
       500,
@@ -496,7 +496,7 @@ describe('tunnels', () => {
     expect(await used.closeCode()).toBe(1008);
   });
 
-  test('WS-16: a client that does not read pauses the upstream, and memory stays', async () => {
+  test('WS-16: a client that does not read pauses the upstream, so that memory stays bounded', async () => {
     let sent = 0;
     const part = encodeFrame({ opcode: OPCODES.binary, payload: Buffer.alloc(64 * 1024) }, false);
     await using flood = await RawUpstream.start((socket) =>
@@ -518,11 +518,11 @@ describe('tunnels', () => {
       return sent === before;
     };
     await expect.poll(settled).toBe(true);
-    // What fits into the buffers of four sockets; the other 960 MiB wait.
+    // What fits into the buffers of four sockets; the remaining 960 MiB wait.
     expect(sent).toBeLessThan(64 * 1024 * 1024);
   });
 
-  test('WS-18: more requests in progress than are allowed are refused, WebSockets included', async () => {
+  test('WS-18: WebSockets count towards the limit of requests in progress', async () => {
     await using other = await startGateway({
       upstream: upstream.origin,
       config: {
