@@ -31,7 +31,7 @@ function begin([unmatched] = seriesOf('_none')) {
 
 const outcomeOf = ({ reason, note, cause }: Exchange) => ({ reason, note, cause });
 
-test('the outcome is that of the last refusal or failure, and nothing of the one before', () => {
+test('the outcome is the last refusal or failure, with nothing from an earlier one', () => {
   const { exchange } = begin();
   expect(outcomeOf(exchange)).toEqual({ reason: null, note: null, cause: null });
   const cause = new Error('refused');
@@ -41,7 +41,7 @@ test('the outcome is that of the last refusal or failure, and nothing of the one
   expect(outcomeOf(exchange)).toEqual({ reason: 'route_forbidden', note: 'rule of the route', cause: null });
 });
 
-test('a client that leaves aborts the work on its answer, and is the outcome only if there is no other', () => {
+test('a client that disconnects aborts the work, and is the outcome only if there is no other', () => {
   const { exchange } = begin();
   let aborted = 0;
   exchange.worker = {
@@ -58,7 +58,7 @@ test('a client that leaves aborts the work on its answer, and is the outcome onl
   expect(refused.reason).toBe('route_forbidden');
 });
 
-test('it is in progress without a route first, then on its route, until it is over, once', () => {
+test('an exchange is in progress without a route first, then on its route, and ends once', () => {
   const [unmatched, route] = seriesOf('_none', 'app') as [RouteMetrics, RouteMetrics];
   const inProgress = () => [unmatched.inFlight.value, route.inFlight.value];
   const { exchange, finished } = begin([unmatched]);
@@ -72,7 +72,7 @@ test('it is in progress without a route first, then on its route, until it is ov
   expect(finished).toEqual([exchange]);
 });
 
-test('work on it is useless once its answer has begun or it is over', () => {
+test('an exchange is over once its answer has begun or it has finished', () => {
   const answered = begin().exchange;
   expect(answered.isOver).toBe(false);
   answered.reply.begin(200, []);

@@ -48,7 +48,7 @@ describe('probes', () => {
     ['Sec-Fetch-Site: same-origin'],
     ['Cookie: a=1'],
   ])(
-    'S8, CSRF-15: a page that has rebound its name reads no metrics, told by %s; the answer says which key allows a name',
+    'S8, CSRF-15: a page under a rebound name, recognized by %s, gets no metrics but the key that allows a name',
     async (line) => {
       await using instance = await startInstance();
       for (const host of ['evil.test:9090', '10.1.2.3.evil.test', 'localhost.evil.test', 'pod-7.sallyport.svc:9090']) {
@@ -62,7 +62,7 @@ describe('probes', () => {
   );
 
   test.each([[], ['Host: '], ['Host: evil.test/x']])(
-    'S8: metrics are not answered with Host lines %j',
+    'S8: metrics are refused with Host headers %j',
     async (...lines) => {
       await using instance = await startInstance();
       expect((await ask(instance, 'GET /metrics', ...lines)).status).toBe(421);
@@ -78,7 +78,7 @@ describe('probes', () => {
     expect(JSON.parse(text)).toMatchObject({ ready: true });
   });
 
-  test('readiness includes upstreams when it is asked to', async () => {
+  test('readiness includes upstreams on request', async () => {
     const upstreamServer = createServer();
     const listen = (port: number) => new Promise<void>((resolve) => upstreamServer.listen(port, '127.0.0.1', resolve));
     await listen(0);
@@ -91,7 +91,7 @@ describe('probes', () => {
     });
     expect((await instance.admin('/readyz?include=upstream')).status).toBe(200);
     await new Promise((resolve) => upstreamServer.close(resolve));
-    // Nobody has to meet it first.
+    // The probe notices it by itself, before any request.
     const response = await instance.admin('/readyz?include=upstream');
     expect(response.status).toBe(503);
     const upstream = { name: 'upstream app', ok: false, required: true, detail: 'no endpoint accepts connections' };
@@ -104,7 +104,7 @@ describe('probes', () => {
     upstreamServer.close();
   });
 
-  test('CFG-14: a probe is its exact path, and nothing else', async () => {
+  test('CFG-14: endpoints match their exact path only', async () => {
     await using instance = await startInstance();
     for (const target of [
       '/healthz/../-/config',
@@ -130,7 +130,7 @@ describe('probes', () => {
   });
 
   test.each(['', '?', '?subject=', '?user=bob', '?subject=bob&subject=bob', '?subject=bob&user=bob'])(
-    'sessions are asked for by exactly one subject: %j is refused with 400, whether to list or to end',
+    'listing or ending sessions needs exactly one subject: %j is refused with 400',
     async (query) => {
       await using instance = await startInstance();
       for (const method of ['GET', 'DELETE']) {
@@ -143,7 +143,7 @@ describe('probes', () => {
     },
   );
 
-  test('CFG-13: nothing of the admin listener is on the public one', async () => {
+  test('CFG-13: the public listener serves no admin endpoint', async () => {
     await using instance = await startInstance({ routes: [{ id: 'a', match: { path: '/app' }, credential: 'none' }] });
     for (const path of ['/livez', '/readyz', '/metrics', '/-/config', '/-/reload', '/api/sessions?subject=bob']) {
       const head = `GET ${path} HTTP/1.1\r\nHost: shop.example.com\r\n${BEARER}\r\n\r\n`;
@@ -151,7 +151,7 @@ describe('probes', () => {
     }
   });
 
-  test('a method that an endpoint does not have is refused with 405 and those that it has', async () => {
+  test('an unsupported method is refused with 405 and the list of supported ones', async () => {
     await using instance = await startInstance();
     const response = await ask(instance, 'POST /livez', LOCAL);
     expect(response.status).toBe(405);
@@ -185,7 +185,7 @@ describe('the guarded part', () => {
       401,
       'client_unauthorized',
     ],
-    ['with the beginning of the token', [LOCAL, BEARER.slice(0, -1)], 401, 'client_unauthorized'],
+    ['with a prefix of the token', [LOCAL, BEARER.slice(0, -1)], 401, 'client_unauthorized'],
     [
       'with the token as a Basic password',
       [LOCAL, `Authorization: Basic ${btoa(`admin:${ADMIN_TOKEN}`)}`],
@@ -196,7 +196,7 @@ describe('the guarded part', () => {
     ['CSRF-15: with the token, from a sandboxed page', [LOCAL, BEARER, 'Origin: null'], 403, 'origin_forbidden'],
     ['CSRF-15: with the token, under a rebound name', ['Host: evil.test:9090', BEARER], 421, 'host_not_served'],
     [
-      'CSRF-15: with the token, under a name that begins like ours',
+      'CSRF-15: with the token, under a name that starts like an allowed one',
       ['Host: localhost.evil.test', BEARER],
       421,
       'host_not_served',
@@ -224,7 +224,7 @@ describe('the guarded part', () => {
     '[::1]:9090',
     'admin.internal',
     'admin.internal.:9090',
-  ])('is answered with the token under the host %s', async (host) => {
+  ])('accepts the token under the host %s', async (host) => {
     await using instance = await startInstance({
       config: {
         listeners: {
@@ -237,7 +237,7 @@ describe('the guarded part', () => {
     expect((await ask(instance, 'GET /metrics', `Host: ${host}`)).status).toBe(200);
   });
 
-  test('is closed when no token file is configured', async () => {
+  test('is disabled without a token file', async () => {
     await using instance = await startInstance({ hasNoToken: true });
     for (const requestLine of guarded) {
       const response = await ask(instance, requestLine, LOCAL, BEARER);
@@ -247,7 +247,7 @@ describe('the guarded part', () => {
     expect((await ask(instance, 'GET /readyz', LOCAL)).status).toBe(200);
   });
 
-  test('follows its token file, and keeps the last good token', async () => {
+  test('follows changes of its token file, and keeps the last good token', async () => {
     await using instance = await startInstance();
     const status = async (token: string) =>
       (await ask(instance, 'GET /-/config', LOCAL, `Authorization: Bearer ${token}`)).status;
@@ -263,9 +263,9 @@ describe('the guarded part', () => {
 
   test.each([
     ['31 characters', 'x'.repeat(31)],
-    ['a space in it', `${'x'.repeat(40)} y`],
+    ['a space', `${'x'.repeat(40)} y`],
     ['two lines', `${'x'.repeat(40)}\n${'y'.repeat(40)}`],
-  ])('a token with %s does not start, and is not shown', async (_title, token) => {
+  ])('a token with %s is a configuration error that does not show it', async (_title, token) => {
     using file = new ConfigFileFixture();
     const path = file.text('bad.token', token);
     const fault = await readAdminToken(path).catch((thrown: unknown) => thrown);
@@ -308,7 +308,7 @@ describe('sessions of a user', () => {
     expect(await (await instance.admin('/api/sessions?subject=nobody')).json()).toEqual({ sessions: [] });
   });
 
-  test('one is revoked by its handle: audited, counted, refused from then on', async () => {
+  test('are revoked one by one, by handle: audited, counted and refused from then on', async () => {
     const { instance, open, statusOf } = await withSessions();
     await using _ = instance;
     const bob = await open('bob');
@@ -327,7 +327,7 @@ describe('sessions of a user', () => {
     expect(await again.json()).toEqual({ revoked: [] });
   });
 
-  test('all are revoked by subject', async () => {
+  test('are all revoked by subject', async () => {
     const { instance, open, statusOf } = await withSessions();
     await using _ = instance;
     const bobs = [await open('bob'), await open('bob'), await open('bob')];
@@ -357,19 +357,19 @@ test('/-/config shows the configuration in use with its hash, and no secret', as
   expect(text).not.toContain(ADMIN_TOKEN);
 });
 
-describe('its own limits', () => {
+describe('the limits of the admin listener', () => {
   test.each([
     ['nonsense', 'NONSENSE\r\n\r\n', 400],
     ['20 KiB of headers', `GET /livez HTTP/1.1\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`, 431],
     ['101 headers', `GET /livez HTTP/1.1\r\n${'X: y\r\n'.repeat(101)}\r\n`, 431],
-  ])('%s is refused with a problem document', async (_title, bytes, status) => {
+  ])('%s: refused with a problem document', async (_title, bytes, status) => {
     await using instance = await startInstance();
     const response = await rawRequest(instance.adminPort, bytes);
     expect(response.status).toBe(status);
     expect(response.headers.get('content-type')).toBe('application/problem+json');
   });
 
-  test('a client that resets its connection does no harm', async () => {
+  test('withstand a client that resets its connections', async () => {
     await using instance = await startInstance();
     for (let round = 0; round < 20; round += 1) {
       const connection = await RawConnection.open(instance.adminPort);

@@ -1,4 +1,4 @@
-/** The OpenAPI document of the admin listener against the listener: every operation with every answer that it names. */
+/** Compares the OpenAPI document of the admin listener with the listener: every operation, with every documented answer. */
 
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -30,7 +30,7 @@ const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
   Object.entries(methods).map(([method, operation]) => ({ method: method.toUpperCase(), path, operation })),
 );
 
-/** With no member allowed that it does not name: what the gateway answers today is in the document. */
+/** Forbids members that the schema does not name, so that everything that the gateway answers is documented. */
 function exact(schema: unknown): unknown {
   if (Array.isArray(schema)) return schema.map(exact);
   if (typeof schema !== 'object' || schema === null) return schema;
@@ -68,7 +68,7 @@ interface Change {
   readonly body?: string;
 }
 
-/** Calls an operation as the document says, but for the change. */
+/** Calls an operation as documented, apart from the change. */
 function call(instance: TestInstance, { method, path, operation }: (typeof operations)[number], change: Change = {}) {
   const { headers = [LOCAL, ...(operation.security.length > 0 ? [BEARER] : [])], type = 'application/json' } = change;
   const needed = operation.parameters?.find(({ in: place, required }) => place === 'query' && required);
@@ -78,7 +78,7 @@ function call(instance: TestInstance, { method, path, operation }: (typeof opera
   return rawRequest(instance.adminPort, operation.requestBody === undefined ? head : head + body);
 }
 
-/** How to bring each refusal about, where the request alone does it. */
+/** How to provoke each refusal that depends on the request alone. */
 const CHANGES: Readonly<Record<string, (operation: Operation) => Change>> = {
   400: ({ requestBody }) => (requestBody === undefined ? { query: '' } : { body: '{}' }),
   401: () => ({ headers: [LOCAL] }),
@@ -89,10 +89,10 @@ const CHANGES: Readonly<Record<string, (operation: Operation) => Change>> = {
   421: () => ({ headers: ['Host: evil.test', 'Accept-Encoding: gzip, deflate', BEARER] }),
 };
 
-/** Brought about by tests of their own; `/startupz` answers 503 before the public listener is there (`startup.test.ts`). */
+/** Provoked by separate tests; `/startupz` answers 503 before the public listener is open (`startup.test.ts`). */
 const BY_OTHER_MEANS = ['200', '422', '503', 'default'];
 
-test('A6: the document has every method and path of the endpoint table, with its guard, and no other', () => {
+test('A6: the document lists exactly the methods and paths of the endpoint table, with their guards', () => {
   const rows = ENDPOINTS.map(({ method, path, takesSegment, guard, parameter, takesBody }) => ({
     name: `${method} ${path}${takesSegment === true ? '{handle}' : ''}`,
     needsToken: guard === 'token',
@@ -117,7 +117,7 @@ describe.each(operations)('A6: $method $path', (asked) => {
   });
   afterAll(() => instance[Symbol.asyncDispose]());
 
-  test('succeeds as the document says', async () => {
+  test('succeeds as documented', async () => {
     const { sessions } = instance.instance.localGateway!;
     const { record } = await sessions.open({
       subject: 'bob',
@@ -131,28 +131,28 @@ describe.each(operations)('A6: $method $path', (asked) => {
   });
 
   const refusals = Object.keys(operation.responses).filter((status) => !BY_OTHER_MEANS.includes(status));
-  test.each(refusals)('is refused with %s as the document says', async (status) => {
+  test.each(refusals)('is refused with %s as documented', async (status) => {
     const change = CHANGES[status];
     expect(change).toBeDefined();
     expectDocumented(operation, Number(status), await call(instance, asked, change!(operation)));
   });
 });
 
-test('A6: without an admin token, guarded operations are refused as the document says', async () => {
+test('A6: without an admin token, guarded operations are refused as documented', async () => {
   await using instance = await startInstance({ hasNoToken: true });
   for (const asked of operations.filter(({ operation }) => operation.security.length > 0)) {
     expectDocumented(asked.operation, 403, await call(instance, asked));
   }
 });
 
-test('A6: a rejected reload is answered as the document says', async () => {
+test('A6: a rejected reload is answered as documented', async () => {
   await using instance = await startInstance();
   instance.file.text('sallyport.yaml', 'publicOrigin: 7\n');
   const asked = operations.find(({ path }) => path === '/-/reload')!;
   expectDocumented(asked.operation, 422, await call(instance, asked));
 });
 
-test('A6: while Redis is away, what needs it is answered as the document says', async () => {
+test('A6: while Redis is away, operations that need it are answered as documented', async () => {
   await using redis = await RedisServer.start();
   await using proxy = await RedisProxy.start(redis.port);
   await using instance = await startInstance({
@@ -174,7 +174,7 @@ test('A6: while Redis is away, what needs it is answered as the document says', 
   expectDocumented(ready.operation, 503, await call(instance, ready));
 });
 
-test('A6: the bodies of token revocations that the document allows are accepted, others refused', async () => {
+test('A6: token revocations accept exactly the bodies that the document allows', async () => {
   await using instance = await startInstance();
   const asked = operations.find(({ path }) => path === '/api/token-revocations')!;
   const schema = validator(asked.operation.requestBody!.content['application/json']!.schema);

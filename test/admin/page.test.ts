@@ -1,4 +1,4 @@
-/** The pages of the admin listener: who gets them, what they say, and what they never say. */
+/** The pages of the admin listener: who gets them, what they show, and what they never show. */
 
 import { generateKeyPairSync } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
@@ -19,13 +19,13 @@ const basic = (user: string, password: string) => `Authorization: Basic ${btoa(`
 const BASIC = basic('me', ADMIN_TOKEN);
 const LOCAL = 'Host: 127.0.0.1:9090';
 const PATHS = PAGES.map(({ path }) => path);
-/** Secrets of the configuration and of its files. Never to be seen. */
+/** A secret in the configuration and in its files. No page may contain it. */
 const CANARY = 'canary-5ecret-of-at-least-32-characters';
 
 const ask = (instance: TestInstance, target: string, headers: readonly string[] = [LOCAL, BASIC]) =>
   rawRequest(instance.adminPort, requestHead('GET', target, headers));
 
-/** What a person reads of a page: no markup, one space between words. */
+/** The visible text of a page: no markup, single spaces. */
 const words = ({ body }: RawResponse) =>
   body
     .toString()
@@ -91,7 +91,7 @@ afterAll(async () => {
 });
 
 describe('who gets a page', () => {
-  test.each(PATHS)('%s asks for a password, which is the admin token; the user name does not matter', async (path) => {
+  test.each(PATHS)('%s asks for the admin token as the password, with any user name', async (path) => {
     const without = await ask(instance, path, [LOCAL]);
     expect(without.status).toBe(401);
     expect(without.headers.get('www-authenticate')).toBe('Basic realm="sallyport admin", charset="UTF-8"');
@@ -104,14 +104,14 @@ describe('who gets a page', () => {
     ['another password', basic('me', `${ADMIN_TOKEN}x`)],
     ['the token as the user name', basic(ADMIN_TOKEN, '')],
     ['no colon', `Authorization: Basic ${btoa(ADMIN_TOKEN)}`],
-    ['base64 with something else in it', `Authorization: Basic ${btoa(`me:${ADMIN_TOKEN}`)}!`],
+    ['invalid base64', `Authorization: Basic ${btoa(`me:${ADMIN_TOKEN}`)}!`],
     ['the bare token', `Authorization: ${ADMIN_TOKEN}`],
     ['two credentials', `Authorization: Basic ${btoa(`me:${ADMIN_TOKEN}`)}, Basic ${btoa('a:b')}`],
   ])('%s gets no page', async (_title, line) => {
     for (const path of PATHS) expect((await ask(instance, path, [LOCAL, line])).status).toBe(401);
   });
 
-  test('CSRF-15: the password that a browser sends by itself opens no operation of the API', async () => {
+  test('CSRF-15: the password that a browser sends by itself does not authorize API operations', async () => {
     for (const [method, target] of [
       ['POST', '/-/reload'],
       ['GET', '/-/config'],
@@ -127,7 +127,7 @@ describe('who gets a page', () => {
     }
   });
 
-  test('S8: under a name that a page may have rebound there is no page, whatever it presents', async () => {
+  test('S8: a host name that a page may have rebound gets no page, even with the password', async () => {
     for (const host of ['evil.test:9090', '127.0.0.1.evil.test', 'localhost.evil.test', ''])
       for (const path of PATHS)
         expect([host, (await ask(instance, path, [`Host: ${host}`, BASIC])).status]).toEqual([host, 421]);
@@ -141,36 +141,36 @@ describe('who gets a page', () => {
     [403, 'a script of another site', ...fetchedBy('cross-site', 'no-cors', 'script')],
     [200, 'a link on another site', ...fetchedBy('cross-site', 'navigate', 'document')],
     [200, 'the address bar', ...fetchedBy('none', 'navigate', 'document')],
-    [200, 'a link of its own', ...fetchedBy('same-origin', 'navigate', 'document')],
-  ] as const)('%i for %s', async (status, _title, site, mode, dest) => {
+    [200, 'a link on the page itself', ...fetchedBy('same-origin', 'navigate', 'document')],
+  ] as const)('answers %i for %s', async (status, _title, site, mode, dest) => {
     const lines = [site, mode, dest];
     expect((await ask(instance, '/', [LOCAL, BASIC, ...lines])).status).toBe(status);
   });
 
-  test('a request with an Origin gets none', async () => {
+  test('a request with an Origin gets no page', async () => {
     expect((await ask(instance, '/', [LOCAL, BASIC, 'Origin: http://127.0.0.1:9090'])).status).toBe(403);
   });
 
-  test('without a token file there is none', async () => {
+  test('without a token file there are no pages', async () => {
     await using open = await startInstance({ hasNoToken: true });
     expect((await ask(open, '/', [LOCAL, basic('me', 'undefined')])).status).toBe(403);
   });
 
   test.each(['/?page=1', '/routes?x=1', '/routes?page=1&page=2', '/explain?method=GET&method=GET', '/explain/'])(
-    '%s is no page',
+    '%s is not a page',
     async (target) => {
       expect((await ask(instance, target)).status).toBe(404);
     },
   );
 
-  test('a page is read only: every other method is refused', async () => {
+  test('pages are read-only: other methods are refused', async () => {
     for (const path of PATHS)
       for (const method of ['POST', 'PUT', 'DELETE'])
         expect((await rawRequest(instance.adminPort, requestHead(method, path, [LOCAL, BASIC]))).status).toBe(405);
   });
 });
 
-test.each(PATHS)('%s is kept nowhere, framed nowhere, and runs no script', async (path) => {
+test.each(PATHS)('%s forbids caching, framing and scripts', async (path) => {
   const { headers, body } = await ask(instance, path);
   expect(headers.get('content-type')).toBe('text/html; charset=utf-8');
   expect(headers.get('cache-control')).toBe('no-store');
@@ -182,8 +182,8 @@ test.each(PATHS)('%s is kept nowhere, framed nowhere, and runs no script', async
   expect(body.toString()).not.toMatch(/<script|<link|<img|\sstyle=|\son[a-z]+=/);
 });
 
-describe('what the pages say', () => {
-  test('routes in the order in which they are tried, with requests that were let in, refused, and failed', async () => {
+describe('the pages show', () => {
+  test('routes in matching order, with their requests, refusals and failures', async () => {
     const get = (target: string) => rawRequest(instance.port, requestHead('GET', target, [HOST]));
     for (const target of ['/a', '/b', '/orders', '/down']) await get(target);
     const [, ...rows] = cells(await ask(instance, '/routes'));
@@ -197,7 +197,7 @@ describe('what the pages say', () => {
     ]);
   });
 
-  test('a request in progress is counted as such', async () => {
+  test('the number of requests in progress', async () => {
     const { promise: arrived, resolve: arrive } = Promise.withResolvers<() => void>();
     const usual = upstream.answer;
     upstream.answer = (request, socket) => arrive(() => usual(request, socket));
@@ -210,7 +210,7 @@ describe('what the pages say', () => {
     expect(row.at(-1)).toBe('1');
   });
 
-  test('servers of upstreams, and those that are ejected', async () => {
+  test('servers of upstreams, and which are ejected', async () => {
     await rawRequest(instance.port, requestHead('GET', '/down', [HOST]));
     const [, ...rows] = cells(await ask(instance, '/upstreams'));
     expect(rows).toEqual([
@@ -227,7 +227,7 @@ describe('what the pages say', () => {
     ]);
   });
 
-  test('readiness, store, feed, issuers with key ids, signing keys, and what runs', async () => {
+  test('readiness, store, feed, issuers with key ids, processes and the configuration in use', async () => {
     const billing = () => instance.instance.localGateway?.runtime.issuers.get('billing')?.keys.ageMs ?? null;
     await until(() => billing() !== null, 'the keys are fetched');
     const text = words(await ask(instance, '/'));
@@ -241,7 +241,7 @@ describe('what the pages say', () => {
     expect(text).toContain('No reload since the start.');
   });
 
-  test('reloads, the newest first, with their findings, and what waits for a restart', async () => {
+  test('reloads, newest first, with their findings and the changes that need a restart', async () => {
     await using changing = await startInstance();
     const { reloader } = changing.instance;
     const first = reloader.inUse.hash;
@@ -270,7 +270,7 @@ describe('what the pages say', () => {
     expect(words(page)).toContain('Changed, but in use only after a restart: listeners.admin.allowedHosts');
   });
 
-  test('at most ten reloads are remembered, and twenty lines of each', async () => {
+  test('the last ten reloads, with at most twenty findings each', async () => {
     await using changing = await startInstance();
     const { reloader } = changing.instance;
     writeFileSync(changing.file.path, '{');
@@ -302,7 +302,7 @@ describe('many routes', () => {
   });
   afterAll(() => many[Symbol.asyncDispose]());
 
-  test('a page has a hundred, and a link to the next and the previous one', async () => {
+  test('are shown a hundred per page, with links to the next and the previous page', async () => {
     const pages = await Promise.all(['/routes', '/routes?page=2', '/routes?page=3'].map((path) => ask(many, path)));
     expect(pages.map((page) => cells(page).length - 1)).toEqual([100, 100, 50]);
     const seen = pages.flatMap((page) =>
@@ -322,7 +322,7 @@ describe('many routes', () => {
     expect(links).toEqual([['2'], ['1', '3'], ['2']]);
   });
 
-  test('they are found by pattern, id and upstream, in any case', async () => {
+  test('are found by pattern, id and upstream, in any letter case', async () => {
     const found = async (text: string) => cells(await ask(many, `/routes?find=${encodeURIComponent(text)}`)).length - 1;
     expect(await found('services/24')).toBe(11);
     expect(await found('ROUTE-249')).toBe(1);
@@ -330,7 +330,7 @@ describe('many routes', () => {
     expect(await found('no such')).toBe(-1);
   });
 
-  test.each(['0', '-1', '1e3', 'x', '', '9999999'])('page %j is the first one', async (page) => {
+  test.each(['0', '-1', '1e3', 'x', '', '9999999'])('page %j shows the first page', async (page) => {
     expect(words(await ask(many, `/routes?page=${page}`))).toContain('1 to 100 of 250 routes');
   });
 
@@ -338,7 +338,7 @@ describe('many routes', () => {
     expect(words(await ask(many, '/routes?page=4'))).toContain('None of 250 routes');
   });
 
-  test('while a question is answered, the event loop goes on', async () => {
+  test('are explained without blocking the event loop', async () => {
     const { turns, result } = await loopTurnsDuring(() => ask(many, '/explain?method=GET&url=/services/7'));
     expect(words(result)).toContain('Route route-7 by shop.example.com/services/7/…');
     expect(turns).toBe(1_000);
@@ -362,7 +362,7 @@ describe('the form for explain', () => {
     ],
     [{ method: 'GET', url: '/keyed' }, []],
     [{ method: 'GET', url: '/nowhere%2f' }, []],
-  ])('says what the command line says: %j', async (fields, options) => {
+  ])('shows the same as the command line: %j', async (fields, options) => {
     const page = await ask(instance, `/explain?${new URLSearchParams(fields).toString()}`);
     const { out, code } = await cli(['explain', fields.method, fields.url, ...options, '-c', instance.file.path]);
     expect(code).toBe(0);
@@ -381,7 +381,7 @@ describe('the form for explain', () => {
     expect(plain).toContain('Verdict');
   });
 
-  test('what Node itself sends from a thread, as it does under `node --watch`, is not taken for the answer', async () => {
+  test('ignores what Node itself sends from a thread, as under `node --watch`', async () => {
     process.env['WATCH_REPORT_DEPENDENCIES'] = '1';
     try {
       expect(words(await ask(instance, '/explain?method=GET&url=/keyed'))).toContain('Verdict');
@@ -390,13 +390,13 @@ describe('the form for explain', () => {
     }
   });
 
-  test('shows how the command line is asked the same, quoted for a shell', async () => {
+  test('shows the equivalent command, quoted for a shell', async () => {
     const query = new URLSearchParams({ method: 'GET', url: "/it's", session: 'roles=a b', http2: '1' });
     const text = words(await ask(instance, `/explain?${query.toString()}`));
     expect(text).toContain(`sallyport explain GET '/it'\\''s' --session 'roles=a b' --http2`);
   });
 
-  test('a question that makes no sense is answered with what is wrong with it, and the fields as they were', async () => {
+  test('says what is wrong with an invalid question, and keeps its fields', async () => {
     const page = await ask(instance, '/explain?method=GRAB&url=/x');
     expect(page.status).toBe(200);
     expect(page.body.toString()).toMatch(/<p class="alert" id="problem" role="alert">&quot;GRAB&quot; is not a method/);
@@ -405,7 +405,7 @@ describe('the form for explain', () => {
   });
 
   test.each(['Cookie: __Host-sid=x', 'authorization: Bearer x', ' COOKIE : x', 'a: b\nProxy-Authorization: x'])(
-    'LOG-01: an address is no place for a secret: %j is refused',
+    'LOG-01: refuses secrets in its address: %j',
     async (header) => {
       const query = new URLSearchParams({ method: 'GET', url: '/', header });
       const page = await ask(instance, `/explain?${query.toString()}`);
@@ -414,7 +414,7 @@ describe('the form for explain', () => {
     },
   );
 
-  test('what is typed is text, never markup', async () => {
+  test('shows input as text, never as markup', async () => {
     const hostile = '"><script>alert(1)</script>';
     const asked = new URLSearchParams({ method: hostile, url: hostile, session: hostile, header: hostile });
     for (const target of [`/explain?${asked.toString()}`, `/routes?find=${encodeURIComponent(hostile)}`]) {
@@ -424,7 +424,7 @@ describe('the form for explain', () => {
     }
   });
 
-  test('a question too many is asked to come again, and the others are answered', async () => {
+  test('asks one question too many to come again, and answers the others', async () => {
     const threads = new ExplainThreads(1);
     const { config } = instance.instance.reloader.inUse;
     const question = { method: 'GET', url: '/', header: [], outbound: false, http2: false };
@@ -436,14 +436,14 @@ describe('the form for explain', () => {
     ]);
   });
 
-  test('offers every form in which a proxy asks', async () => {
+  test('offers every form in which a proxy can ask', async () => {
     const { body } = await ask(instance, '/explain');
     const offered = [...body.toString().matchAll(/<option value="([^"]+)"/g)].map(([, form]) => form);
     expect(offered.toSorted()).toEqual([...FORMS, GRPC_FORM].toSorted());
   });
 });
 
-test('LOG-01: no page has a secret of the configuration, of its files, or the admin token', async () => {
+test('LOG-01: no page contains a secret of the configuration or its files, or the admin token', async () => {
   const questions = ['/keyed', '/orders'].map((url) => `/explain?method=GET&url=${url}&session=subject%3Dbob`);
   writeFileSync(instance.file.path, `x: ${CANARY}\nredis://:${CANARY}@x\n`);
   await instance.instance.reloader.reload();

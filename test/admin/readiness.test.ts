@@ -1,4 +1,7 @@
-/** Readiness is about this replica: what all replicas share counts until it was ready once, and then where it is asked for. */
+/**
+ * Readiness is about this replica: a dependency that all replicas share counts until the replica has been ready once, and later
+ * only if the configuration asks for it.
+ */
 
 import { describe, expect, test } from 'vitest';
 import { HOST } from '../support/gateway.ts';
@@ -37,7 +40,7 @@ async function noticed(instance: TestInstance) {
 }
 
 describe('R5: while Redis is away', () => {
-  test('a replica that was ready stays so, and serves what needs no store', async () => {
+  test('a replica that was ready stays ready, and serves requests that need no store', async () => {
     await using redis = await RedisServer.start();
     await using proxy = await RedisProxy.start(redis.port);
     await using upstream = await RecordingUpstream.start();
@@ -50,7 +53,7 @@ describe('R5: while Redis is away', () => {
     expect([sessions.status, sessions.headers.get('retry-after')]).toEqual([503, '2']);
   });
 
-  test('with readyRequires: [store] it is not ready until Redis answers again', async () => {
+  test('a replica with readyRequires: [store] is not ready until Redis answers again', async () => {
     await using redis = await RedisServer.start();
     await using proxy = await RedisProxy.start(redis.port);
     await using instance = await startInstance(options(proxy.url, ['store']));
@@ -61,7 +64,7 @@ describe('R5: while Redis is away', () => {
     await until(async () => (await ready(instance)).isReady, 'it is ready again');
   });
 
-  test('a replica that has never reached it is not ready, so that a rollout with a wrong address stops', async () => {
+  test('a replica that has never reached Redis is not ready, so that a rollout with a wrong address stops', async () => {
     await using redis = await RedisServer.start();
     await using proxy = await RedisProxy.start(redis.port);
     proxy.block();
@@ -74,7 +77,7 @@ describe('R5: while Redis is away', () => {
   });
 });
 
-test('R5: upstreams count where readyRequires has them, without being asked for', async () => {
+test('R5: upstreams count towards readiness if readyRequires lists them', async () => {
   const config = {
     listeners: { public: { address: '127.0.0.1:0' }, admin: { address: '127.0.0.1:0', readyRequires: ['upstreams'] } },
   };

@@ -1,4 +1,4 @@
-/** Probes of a gateway that has not begun to listen yet: the admin listener is there first. */
+/** Probes of a gateway that does not listen yet: the admin listener opens first. */
 
 import { expect, test } from 'vitest';
 import { AdminListener } from '../../src/admin/admin-listener.ts';
@@ -13,7 +13,7 @@ import { MetricRegistry } from '../../src/telemetry/registry.ts';
 import { CapturedLog } from '../support/gateway.ts';
 import { ConfigFileFixture } from '../support/instance.ts';
 
-test('/startupz and /readyz answer 503 until the public listener is there, and /livez does not', async () => {
+test('/startupz and /readyz answer 503 until the public listener is open; /livez answers 200', async () => {
   using file = new ConfigFileFixture();
   file.write({});
   await using opened = new AsyncDisposableStack();

@@ -1,4 +1,4 @@
-/** `POST /api/token-revocations`, and `sallyport token revoke`, which asks it. */
+/** `POST /api/token-revocations`, and `sallyport token revoke`, which calls it. */
 
 import { describe, expect, test } from 'vitest';
 import { cli } from '../cli/support.ts';
@@ -19,7 +19,7 @@ const isRevoked = (instance: TestInstance, claims: Record<string, unknown>) =>
   instance.instance.localGateway!.longLived.revokedTokens.isRevoked(claims);
 
 describe('an operator revokes', () => {
-  test('a token by its jti, for any issuer; the record lasts until no verifier accepts the token', async () => {
+  test('a token by its jti, for any issuer, until no verifier accepts it', async () => {
     await using instance = await startInstance();
     const exp = nowSec() + 300;
     const response = await post(instance, { jti: 'one', exp });
@@ -44,7 +44,7 @@ describe('an operator revokes', () => {
     );
   });
 
-  test('a token of one issuer, for as long as tokens live at most', async () => {
+  test('a token of one issuer, for the maximum lifetime of tokens', async () => {
     await using instance = await startInstance();
     const startedMs = Date.now();
     const { until } = (await (await post(instance, { jti: 'one', issuer: 'https://a' })).json()) as { until: string };
@@ -55,14 +55,14 @@ describe('an operator revokes', () => {
     expect(Date.parse(longer.until)).toBeGreaterThanOrEqual(startedMs + 86_400_000);
   });
 
-  test('a token that expired long ago: nothing is done, and the answer says so', async () => {
+  test('nothing if the token expired long ago, and the answer says so', async () => {
     await using instance = await startInstance();
     const response = await post(instance, { jti: 'old', exp: nowSec() - 601 });
     expect(await response.json()).toMatchObject({ kind: 'token', hasExpired: true });
     expect(isRevoked(instance, { jti: 'old' })).toBe(false);
   });
 
-  test('tokens that a subject holds, not those that it gets from now on', async () => {
+  test("the subject's current tokens, not future ones", async () => {
     await using instance = await startInstance();
     expect((await post(instance, { subject: 'cart' })).status).toBe(200);
     expect(isRevoked(instance, { sub: 'cart', iat: nowSec() - 1 })).toBe(true);
@@ -74,7 +74,7 @@ describe('an operator revokes', () => {
     );
   });
 
-  test('a session with its tokens: it ends, and both are in the audit log', async () => {
+  test('a session with its tokens, and both are audited', async () => {
     await using instance = await startInstance();
     const gateway = instance.instance.localGateway!;
     const { record } = await gateway.sessions.open({ subject: 'bob', user: {}, method: 'password', device: 'x' });
@@ -83,12 +83,12 @@ describe('an operator revokes', () => {
     expect(isRevoked(instance, { sid: record.handle })).toBe(true);
     const events = instance.audit.records.filter(({ handle }) => handle === record.handle).map(({ event }) => event);
     expect(events).toEqual(['session_revoked', 'token_revoked']);
-    // Also one that the store knows nothing of: it may be of a store that was lost.
+    // Even one that the store does not know: it may be from a store that was lost.
     expect((await post(instance, { session: HANDLE })).status).toBe(200);
     expect(isRevoked(instance, { sid: HANDLE })).toBe(true);
   });
 
-  test('and it is counted, by kind', async () => {
+  test('tokens, subjects and sessions, each counted by kind', async () => {
     await using instance = await startInstance();
     await post(instance, { jti: 'one' });
     await post(instance, { jti: 'two' });
@@ -105,24 +105,24 @@ describe('an operator revokes', () => {
 
 describe('a body', () => {
   test.each([
-    ['nothing', {}],
-    ['no object', '"jti"'],
-    ['no JSON', '{jti: 1}'],
-    ['two at once', { jti: 'a', subject: 'b' }],
+    ['no members', {}],
+    ['a string instead of an object', '"jti"'],
+    ['invalid JSON', '{jti: 1}'],
+    ['both a jti and a subject', { jti: 'a', subject: 'b' }],
     ['a member twice', '{"jti":"a","jti":"b"}'],
     ['an empty jti', { jti: '' }],
-    ['a jti that is no text', { jti: 7 }],
-    ['a jti that fits no header', { jti: 'x'.repeat(2_049) }],
+    ['a jti that is not a string', { jti: 7 }],
+    ['a jti of 2,049 characters', { jti: 'x'.repeat(2_049) }],
     ['exp in milliseconds', { jti: 'a', exp: Date.now() * 1_000 }],
-    ['exp as text', { jti: 'a', exp: '1800000000' }],
+    ['exp as a string', { jti: 'a', exp: '1800000000' }],
     ['both exp and a lifetime', { jti: 'a', exp: 1_800_000_000, lifetimeSec: 60 }],
-    ['exp of a subject', { subject: 'a', exp: 1_800_000_000 }],
-    ['a lifetime of no time', { subject: 'a', lifetimeSec: 0 }],
+    ['exp for a subject', { subject: 'a', exp: 1_800_000_000 }],
+    ['a lifetime of zero', { subject: 'a', lifetimeSec: 0 }],
     ['a lifetime of two years', { subject: 'a', lifetimeSec: 2 * 366 * 86_400 }],
     ['a session id instead of a handle', { session: 'short' }],
-    ['an issuer of a session', { session: HANDLE, issuer: 'https://a' }],
-    ['a member that nobody knows', { jti: 'a', reason: 'stolen' }],
-  ])('with %s is refused, and nothing is revoked', async (_title, body) => {
+    ['an issuer for a session', { session: HANDLE, issuer: 'https://a' }],
+    ['an unknown member', { jti: 'a', reason: 'stolen' }],
+  ])('with %s is refused and revokes nothing', async (_title, body) => {
     await using instance = await startInstance();
     const response = await post(instance, body);
     expect(response.status).toBe(400);
@@ -134,7 +134,7 @@ describe('a body', () => {
     });
   });
 
-  test('that is too long, no JSON by its type, or sent by another method, is refused', async () => {
+  test('that is too long or not declared as JSON is refused, as are other methods and paths', async () => {
     await using instance = await startInstance();
     const tooLong = await post(instance, { jti: 'a', issuer: 'x'.repeat(40_000) });
     expect([tooLong.status, ((await tooLong.json()) as { reason: string }).reason]).toEqual([413, 'body_too_large']);
@@ -165,7 +165,7 @@ describe('sallyport token revoke', () => {
     expect(Math.abs(Date.parse(until) - Date.now() - 900_000)).toBeLessThan(30_000);
   });
 
-  test('takes a jti, a session or a subject', async () => {
+  test('accepts a jti, a session or a subject', async () => {
     await using instance = await startInstance();
     expect((await revoke(instance, '', '--jti', 'one', '--exp', String(nowSec() + 60))).code).toBe(0);
     expect((await revoke(instance, '', '--jti', 'two', '--issuer', 'https://a', '--lifetime', '24h')).code).toBe(0);
@@ -178,7 +178,7 @@ describe('sallyport token revoke', () => {
     expect((await revoke(instance, '', '--jti', 'old', '--exp', '1')).out).toBe('the token has already expired\n');
   });
 
-  test('a token without a jti, or none at all, is reported in one clear line that does not repeat it', async () => {
+  test('reports a token without a jti, or an invalid one, in one line that does not repeat it', async () => {
     using authority = await TokenAuthority.create();
     await using instance = await startInstance();
     const token = await authority.token();
@@ -194,13 +194,13 @@ describe('sallyport token revoke', () => {
   });
 
   test.each([
-    ['two of them', ['--jti', 'a', '--subject', 'b'], /give one of --jti, --session and --subject/],
+    ['two of the options', ['--jti', 'a', '--subject', 'b'], /give one of --jti, --session and --subject/],
     ['an argument', ['eyJhbGciOiJub25lIn0.e30.x'], /takes no arguments|too many|unexpected/i],
-    ['exp of a subject', ['--subject', 'a', '--exp', '1'], /--exp needs --jti/],
-    ['exp that is no number', ['--jti', 'a', '--exp', 'tomorrow'], /--exp is not a number of seconds/],
-    ['a lifetime that is none', ['--jti', 'a', '--lifetime', 'long'], /--lifetime is not a duration/],
-    ['an issuer of a session', ['--session', HANDLE, '--issuer', 'x'], /--session cannot be combined/],
-  ])('called with %s is a mistake in the command line', async (_title, argv, problem) => {
+    ['--exp for a subject', ['--subject', 'a', '--exp', '1'], /--exp needs --jti/],
+    ['--exp that is not a number', ['--jti', 'a', '--exp', 'tomorrow'], /--exp is not a number of seconds/],
+    ['--lifetime that is not a duration', ['--jti', 'a', '--lifetime', 'long'], /--lifetime is not a duration/],
+    ['--issuer for a session', ['--session', HANDLE, '--issuer', 'x'], /--session cannot be combined/],
+  ])('reports %s as a mistake in the command line', async (_title, argv, problem) => {
     const { code, err } = await cli(['token', 'revoke', ...argv, '--admin-url', 'http://127.0.0.1:9']);
     expect(code).toBe(2);
     expect(err).toMatch(problem);

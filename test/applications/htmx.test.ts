@@ -1,4 +1,4 @@
-/** A1: a page with htmx 4, as its authors publish it, in front of a program of a few lines. */
+/** A1: a page with the published htmx 4, served by a program of a few lines. */
 
 import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
@@ -46,14 +46,14 @@ describe('A1: htmx', () => {
 
   const out = () => stage.page.locator('#out');
 
-  test('a part of the page is fetched with the headers that htmx sends', async () => {
+  test('a fragment is fetched with the headers of htmx', async () => {
     await stage.page.click('#part');
     await out().locator('p').waitFor();
     expect(await out().textContent()).toBe('part for hx-current-url hx-request hx-request-type hx-source hx-target');
     expect(stage.problems).toEqual([]);
   });
 
-  test('a form is sent: it comes from a page of ours', async () => {
+  test('a form on the page is accepted', async () => {
     await stage.page.click('#save');
     await out().locator('p').waitFor();
     expect(await out().textContent()).toBe('saved t=7');
@@ -66,7 +66,7 @@ describe('A1: htmx', () => {
     expect([stage.path, stage.problems]).toEqual(['/other', []]);
   });
 
-  test('when the session has ended, the page is left for the login, and the login leads back to it', async () => {
+  test('when the session has ended, the page redirects to the login, which leads back to it', async () => {
     await stage.page.goto(`${stage.origin}/?page=2`);
     await stage.endSession();
     await stage.page.click('#part');

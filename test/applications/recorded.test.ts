@@ -1,4 +1,4 @@
-/** A1: no header of an application's own is taken away from its requests, and none of them is refused. */
+/** A1: no request of an application is refused, and each keeps all of the application's headers. */
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { HOST, PUBLIC_ORIGIN, startGateway, type TestGateway } from '../support/gateway.ts';
@@ -6,10 +6,10 @@ import { RawConnection } from '../support/raw-client.ts';
 import { RecordingUpstream } from '../support/recording-upstream.ts';
 import { RECORDED, type Recorded } from './recorded.ts';
 
-/** What is the gateway's business: it names itself to the upstream, speaks for itself, and keeps its own cookies. */
+/** Headers that belong to the gateway: its own connection to the upstream, and its own cookies. */
 const OWN = new Set(['connection', 'cookie']);
 
-describe('A1: a request of', () => {
+describe('A1: recorded requests', () => {
   let upstream: RecordingUpstream;
   let gateway: TestGateway;
   let session: string;
@@ -29,7 +29,7 @@ describe('A1: a request of', () => {
   const fill = (line: string) => line.replaceAll('{origin}', PUBLIC_ORIGIN).replace('{session}', session);
 
   test.for(RECORDED.map((recorded): [string, Recorded] => [`${recorded.application}, ${recorded.what}`, recorded]))(
-    '%s reaches the application with all of its headers',
+    '%s: reaches the application with all of its headers',
     async ([, { lines }]) => {
       upstream.reset();
       const [requestLine = '', ...headers] = lines.map(fill);
@@ -37,7 +37,7 @@ describe('A1: a request of', () => {
       await using connection = await RawConnection.open(gateway.port);
       const length = hasBody ? ['Content-Length: 0'] : [];
       connection.write([requestLine, HOST, ...headers, ...length, '', ''].join('\r\n'));
-      // A handshake, too: the application of this test does not take it.
+      // For a handshake too: the application of this test does not accept it.
       expect((await connection.response()).status).toBe(200);
       const names = new Map(
         headers.map((line): [string, string] => [nameOf(line), line.slice(nameOf(line).length + 2)]),
@@ -50,7 +50,7 @@ describe('A1: a request of', () => {
     },
   );
 
-  test('the same pages without a session get an answer that their scripts can tell from a page', async () => {
+  test('without a session get an answer that scripts can tell from a page', async () => {
     for (const { lines } of RECORDED) {
       const [requestLine = '', ...headers] = lines
         .map(fill)

@@ -1,9 +1,9 @@
 /**
- * Requests as pages of well-known frameworks send them, recorded from the real programs in Chromium 156 (each behind a
- * gateway, with a session); what every request of Chromium has (`User-Agent`, `Sec-CH-UA-*`, `Accept-Encoding`, …) is left
- * out, and so are bodies. `{origin}` stands for the public origin, `{session}` for the session cookie.
+ * Requests of pages of well-known frameworks, recorded from the real programs in Chromium 156 (each behind a gateway, with a
+ * session). Headers of every request of Chromium (`User-Agent`, `Sec-CH-UA-*`, `Accept-Encoding`, …) are omitted, and so are
+ * bodies. `{origin}` stands for the public origin, `{session}` for the session cookie.
  *
- * The last four are written by the documentation of their frameworks, which were not run.
+ * The last four follow the documentation of their frameworks, which were not run.
  */
 
 /** A request of a framework. */

@@ -1,6 +1,6 @@
 /**
- * An application behind a gateway, in a real Chromium: what the page is sent and asks for goes through the gateway, with a
- * session of alice.
+ * An application behind a gateway, in a real Chromium: all requests of the page go through the gateway, with a session of
+ * alice.
  */
 
 import type { Page } from 'playwright-core';
@@ -49,7 +49,7 @@ export class ApplicationStage implements AsyncDisposable {
     return application;
   }
 
-  /** Fills in the login page that is shown. */
+  /** Fills in and submits the login page. */
   async logIn(): Promise<void> {
     await this.page.getByLabel('User name').fill('alice');
     await this.page.getByLabel('Password').fill(PASSWORD);

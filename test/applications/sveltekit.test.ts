@@ -1,6 +1,6 @@
 /**
- * A1: an application of SvelteKit 3, built and served by its own commands, and its development server with hot module
- * replacement, which is that of Vite.
+ * A1: an application of SvelteKit 3, built and served by its own commands, and the development server of Vite with hot module
+ * replacement.
  */
 
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
@@ -25,7 +25,7 @@ export default { plugins: [sveltekit()], ssr: { noExternal: ['cookie'] } };`,
   'src/routes/+layout.svelte': `<script>let { children } = $props();</script>
 <nav><a href="/">home</a> <a href="/slow">slow</a> <a href="/form">form</a> <a href="/items/9">item</a></nav>{@render children()}`,
   'src/routes/+page.svelte': '<h1>home</h1>',
-  // The remedy that docs/how-to/put-an-application-behind-it.md gives.
+  // The remedy of docs/how-to/put-an-application-behind-it.md.
   'src/routes/+error.svelte': `<script>
   import { page } from '$app/state';
   $effect(() => { if (page.status === 401) location.reload(); });
@@ -105,13 +105,13 @@ describe('A1: SvelteKit, built', () => {
     await served[Symbol.asyncDispose]();
   });
 
-  test('a page that is left alone comes to rest: it asks for nothing again and again', async () => {
+  test('an idle page stops sending requests', async () => {
     await stage.page.goto(`${stage.origin}/`);
     await stage.page.waitForLoadState('networkidle');
     expect(stage.problems).toEqual([]);
   });
 
-  test('a link fetches the data of the next page, and what is late is streamed', async () => {
+  test('a link fetches the data of the next page, and late data is streamed', async () => {
     await stage.page.goto(`${stage.origin}/`);
     await stage.page.click('text=slow');
     await stage.page.waitForSelector('#wait');
@@ -123,14 +123,14 @@ describe('A1: SvelteKit, built', () => {
   test.for([
     ['enhanced', 'item 7, saved 7'],
     ['plain', 'item 8, saved 8'],
-  ] as const)("a form that is %s passes SvelteKit's own check of the origin and ours", async ([button, heading]) => {
+  ] as const)('a form (%s) passes the origin checks of SvelteKit and of the gateway', async ([button, heading]) => {
     await stage.page.goto(`${stage.origin}/form`);
     await stage.page.click(`text=${button}`);
     await stage.page.getByRole('heading', { name: heading }).waitFor();
     expect(stage.problems).toEqual([]);
   });
 
-  test('when the session has ended, a link leads to the login, and the login to the page of the link', async () => {
+  test('when the session has ended, a link leads to the login, and from there to its page', async () => {
     await stage.page.goto(`${stage.origin}/form`);
     await stage.endSession();
     await stage.page.click('text=item');

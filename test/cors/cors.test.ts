@@ -60,7 +60,7 @@ async function stage(answer?: string) {
   };
 }
 
-describe('P5: a preflight on a route with `cors`', () => {
+describe('P5: a preflight', () => {
   test('is answered from the configuration, without a session and without the upstream', async () => {
     await using it = await stage();
     const response = await it.send('OPTIONS', '/api/orders', ...preflight('POST'));
@@ -76,30 +76,30 @@ describe('P5: a preflight on a route with `cors`', () => {
 
   test.each([
     ['another origin', preflight('POST', EVIL), 403, UNREADABLE],
-    ['null', preflight('POST', 'null'), 403, UNREADABLE],
+    ['the origin null', preflight('POST', 'null'), 403, UNREADABLE],
     ['two origins', [...preflight('POST'), `Origin: ${EVIL}`], 403, UNREADABLE],
     ['another spelling of the origin', preflight('POST', 'https://APP.example.com'), 403, UNREADABLE],
-    ['the origin as a beginning', preflight('POST', `${APP}.evil.example`), 403, UNREADABLE],
-  ])('CSRF-14: of %s is refused, and no origin is reflected', async (_what, headers, status, cors) => {
+    ['an origin that starts like a listed one', preflight('POST', `${APP}.evil.example`), 403, UNREADABLE],
+  ])('CSRF-14: from %s is refused, and no origin is reflected', async (_what, headers, status, cors) => {
     await using it = await stage();
     const response = await it.send('OPTIONS', '/api/orders', ...headers);
     expect([response.status, corsOf(response)]).toEqual([status, cors]);
     expect(it.upstream.requests).toEqual([]);
   });
 
-  test('for a method that the route does not have is refused', async () => {
+  test('for a method that the route does not allow is refused', async () => {
     await using it = await stage();
     expect((await it.send('OPTIONS', '/api/orders', ...preflight('DELETE'))).status).toBe(405);
     expect((await it.send('OPTIONS', '/api/orders', ...preflight('x\u00e9'))).status).toBe(405);
   });
 
-  test('without the header that makes it one is a request like any other', async () => {
+  test('without Origin or Access-Control-Request-Method is an ordinary request', async () => {
     await using it = await stage();
     expect((await it.send('OPTIONS', '/api/admin', `Origin: ${APP}`)).status).toBe(401);
     expect((await it.send('OPTIONS', '/api/admin', 'Access-Control-Request-Method: POST')).status).toBe(401);
   });
 
-  test('on a route without `cors` goes to the upstream, whose answer is left alone', async () => {
+  test('on a route without `cors` goes to the upstream, whose answer is unchanged', async () => {
     const answer = 'HTTP/1.1 204 No Content\r\nAccess-Control-Allow-Origin: https://x.example\r\n\r\n';
     await using it = await stage(answer);
     const response = await it.send('OPTIONS', '/own', ...preflight('POST'));
@@ -112,7 +112,7 @@ describe('P5: an answer on a route with `cors`', () => {
   const UPSTREAM_SAYS =
     'HTTP/1.1 200 OK\r\nAccess-Control-Allow-Origin: *\r\naccess-control-allow-credentials: true\r\nAccess-Control-Expose-Headers: X-Secret\r\nVary: Accept\r\nContent-Length: 2\r\n\r\nok';
 
-  test('of the upstream has the headers of the configuration in place of those of the upstream', async () => {
+  test('of the upstream gets the configured headers in place of its own', async () => {
     await using it = await stage(UPSTREAM_SAYS);
     const cookie = await it.gateway.cookie();
     const listed = await it.send('GET', '/api/orders', `Origin: ${APP}`, cookie);
@@ -123,7 +123,7 @@ describe('P5: an answer on a route with `cors`', () => {
     expect(corsOf(none)).toEqual({ vary: 'Accept\nOrigin' });
   });
 
-  test('for every origin is the same for all, without credentials', async () => {
+  test('for any origin is the same for all, without credentials', async () => {
     await using it = await stage(UPSTREAM_SAYS);
     const response = await it.send('GET', '/open', `Origin: ${EVIL}`);
     expect(corsOf(response)).toEqual({
@@ -140,7 +140,7 @@ describe('P5: an answer on a route with `cors`', () => {
     [502, 'GET', '/api/orders', true],
     [503, 'GET', '/api/orders', true],
   ] as const)(
-    '%i of the gateway itself can be read by the origins that are listed',
+    'with %i from the gateway itself can be read by listed origins',
     async (status, method, path, hasCookie) => {
       await using it = await stage();
       const cookie = hasCookie ? [await it.gateway.cookie()] : [];
@@ -158,7 +158,7 @@ describe('P5: an answer on a route with `cors`', () => {
 });
 
 describe("P5: the gateway's own endpoints", () => {
-  test('can be read by the origins of `cors` at the top, refusals included', async () => {
+  test('can be read by the origins of the top-level `cors`, refusals included', async () => {
     await using it = await LoginStage.start({
       config: { cors: CORS, csrf: { additionalOrigins: [APP] } },
       login: { throttle: { freeAttemptsPerAccount: 1 } },
@@ -174,13 +174,13 @@ describe("P5: the gateway's own endpoints", () => {
     expect([session.status, corsOf(session)]).toEqual([200, READABLE]);
     expect((await it.send('OPTIONS', '/auth/login', preflight('POST', EVIL))).status).toBe(403);
     expect((await it.send('OPTIONS', '/auth/login', preflight('DELETE'))).status).toBe(405);
-    // What everybody may read stays so.
+    // Public documents stay readable by everyone.
     expect(corsOf(await it.get('/.well-known/jwks.json', `Origin: ${EVIL}`))).toEqual({
       'access-control-allow-origin': '*',
     });
   });
 
-  test('cannot be read by any without it', async () => {
+  test('cannot be read by other origins without it', async () => {
     await using it = await LoginStage.start();
     expect((await it.send('OPTIONS', '/auth/session', preflight('GET'))).status).toBe(405);
     expect(corsOf(await it.get('/auth/session', `Origin: ${APP}`))).toEqual({});
@@ -207,7 +207,7 @@ routes: [{ id: app, match: { path: / }, credential: session, upstream: app, cors
     expect(found(withCors(cors))).toContain('cors/credentialed-wildcard');
   });
 
-  test('P5: an origin with credentials that may read and not write is warned of', () => {
+  test('P5: an origin with credentials that can read but not write causes a warning', () => {
     const cors = '{ origins: [https://a.example], credentials: true }';
     expect(found(withCors(cors))).toContain('cors/csrf');
     expect(found(withCors(cors, 'csrf: { additionalOrigins: [https://a.example] }'))).not.toContain('cors/csrf');
@@ -215,7 +215,7 @@ routes: [{ id: app, match: { path: / }, credential: session, upstream: app, cors
   });
 });
 
-test('P5: an origin is allowed exactly when it is listed, whatever is sent', () => {
+test('P5: an origin is allowed if and only if it is listed', () => {
   const origins = ['https://a.example', 'https://b.example:8443', 'http://localhost:3000'];
   const rule = new CorsRule({ origins, credentials: true, headers: [], exposeHeaders: [], maxAge: 0 });
   const sent = fc.oneof(

@@ -1,7 +1,7 @@
 /**
- * Every alert fires when what it watches breaks, and no other does; every panel of the dashboard shows something. A real
- * gateway is broken in each way, and scraped before and while it is broken. `promtool test rules` evaluates the alerts over these
- * scrapes, and a Prometheus the dashboard and the runbooks.
+ * Each fault makes its alerts fire, and no others; every panel of the dashboard has data. A real gateway is scraped before and
+ * during each fault. `promtool test rules` evaluates the alerts over these scrapes, and a Prometheus server evaluates the
+ * dashboard and the runbooks.
  */
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -25,33 +25,33 @@ import { HAS_PROMETHEUS, PrometheusServer, promtool } from './prometheus.ts';
 import { Recording } from './recording.ts';
 import { MAX_CONNECTIONS, MonitoredStage } from './stage.ts';
 
-/** The last minute at which all is well, and the one at which alerts are looked at, four minutes after the last scrape. */
+/** The last healthy minute, and the one at which alerts are checked, four minutes after the last scrape. */
 const [WELL, LATE] = [10, 35];
-/** When a fault is scraped: one that shows in a gauge, one that has to happen again and again, one that is enough once. */
+/** When a fault is scraped: one that shows in a gauge, one that must recur, one that must happen once and recently. */
 const [ONCE, AGAIN, LATELY] = [[11], [21, 26, 31], [31]];
 
-/** A fault, as it was recorded. */
+/** A recorded fault. */
 interface Fault {
   readonly recording: Recording;
   /** The alerts that fire, and no others. */
   readonly alerts: readonly string[];
-  /** Whether alerts about the event loop count: otherwise they tell of the machine that the test runs on. */
+  /** Whether alerts about the event loop are checked: in other faults, they depend on the machine that runs the test. */
   readonly isAboutLoop: boolean;
 }
 
 const BURN = 'SallyportErrorBudgetBurnsFast';
 
-/** For everything that is recorded; it takes seconds where the machine has nothing else to do. */
+/** For all recordings, which take seconds on an idle machine. */
 const LAST_RESORT_MS = 900_000;
 
 const faults: Fault[] = [];
 const directory = mkdtempSync(join(tmpdir(), 'sallyport-monitoring-'));
 
 /**
- * Records a gateway that is well, and then has a fault.
+ * Records a healthy gateway that then has a fault.
  *
- * @param alerts   that are to fire
- * @param minutes  at which `happens` is done, and the gateway scraped
+ * @param alerts   that must fire
+ * @param minutes  at which `happens` runs and the gateway is scraped
  */
 async function fault(
   stage: MonitoredStage,
@@ -146,7 +146,7 @@ async function files(stage: MonitoredStage): Promise<void> {
   await fault(stage, 'a certificate and a signing key are damaged', keys, ONCE, async () => {
     writeFileSync(half, '{');
     await until(async () => {
-      // Again, where the files were read while the certificate was the old one.
+      // Repeatedly, because the gateway may have read the old certificate.
       await stage.spoil('grpc.crt', 'half');
       return (await stage.count('tls_certificates_last_read_successful')) === 0;
     }, 'the gateway has read the certificate');
@@ -157,7 +157,7 @@ async function files(stage: MonitoredStage): Promise<void> {
 
 async function load(stage: MonitoredStage): Promise<void> {
   expect(await stage.reload({ maxQueueDelay: '1ms' })).toBe(200);
-  await fault(stage, 'more comes than can be served', ['SallyportSheddingLoad', BURN], AGAIN, async () => {
+  await fault(stage, 'the gateway is overloaded', ['SallyportSheddingLoad', BURN], AGAIN, async () => {
     const before = await stage.count('requests_shed_total');
     let sent = 0;
     await until(async () => {
@@ -181,7 +181,7 @@ async function load(stage: MonitoredStage): Promise<void> {
   for (const connection of open) connection.close();
   await until(async () => (await stage.count('open_connections')) < 20, 'they are closed');
 
-  const recording = new Recording('the event loop is held up', () => stage.scrape(), stage.clocks.wallMs());
+  const recording = new Recording('the event loop is blocked', () => stage.scrape(), stage.clocks.wallMs());
   await until(async () => {
     await recording.at(0);
     const [busy, late] = [
@@ -221,7 +221,7 @@ async function security(stage: MonitoredStage): Promise<void> {
   stage.fillAuditDisk();
   const lost = ['SallyportLogLinesLost', 'SallyportAuditUnavailable'];
   await fault(stage, 'the audit file cannot be written', lost, LATELY, async () => {
-    // Each is recorded as denied, and waits in memory until there are too many.
+    // Each is audited as denied, and waits in memory until the buffer overflows.
     while ((await stage.count('log_lines_lost_total')) === 0) await stage.many(300, `/page/${'x'.repeat(8_000)}`);
     expect(await stage.reload({ onAuditFailure: 'refuse' })).toBe(200);
     expect((await stage.logIn('alice')).status).toBe(503);
@@ -230,7 +230,7 @@ async function security(stage: MonitoredStage): Promise<void> {
   stage.emptyAuditDisk();
 }
 
-/** Workers are processes of their own, so they are those of another gateway. */
+/** Workers are separate processes, so this needs another gateway. */
 async function workers(): Promise<void> {
   await using redis = await RedisServer.start();
   await using gateway = await GatewayProcess.start({
@@ -242,7 +242,7 @@ async function workers(): Promise<void> {
     },
   });
   const scrape = async () => (await gateway.admin('/metrics')).text();
-  const recording = new Recording('workers end again and again', scrape, Date.now());
+  const recording = new Recording('workers keep exiting', scrape, Date.now());
   const isProven = () => recording.last('sallyport_token_revocations_age_seconds') < 60;
   await until(async () => {
     await recording.at(0);
@@ -303,12 +303,12 @@ describe.skipIf(!HAS_PROMETHEUS)('with Prometheus (Debian: apt-get install prome
   }, LAST_RESORT_MS);
   afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-  test('the rule file is one that Prometheus takes', async () => {
+  test('Prometheus accepts the rule file', async () => {
     const { isGood, said } = await promtool('check', 'rules', ALERTS_PATH);
     expect([isGood, said]).toEqual([true, expect.stringContaining(`SUCCESS: ${RULES.length} rules found`)]);
   });
 
-  test('every alert fires when what it watches breaks, no other does, and none before', async () => {
+  test('every alert fires for its fault, for no other, and not before', async () => {
     const path = join(directory, 'rules-test.json');
     writeFileSync(path, JSON.stringify(ruleTests()));
     const { isGood, said } = await promtool('test', 'rules', path);
@@ -342,10 +342,10 @@ describe.skipIf(!HAS_PROMETHEUS)('with Prometheus (Debian: apt-get install prome
     });
     afterAll(() => prometheus[Symbol.asyncDispose]());
 
-    /** As Grafana asks it, with everything chosen. */
+    /** As Grafana queries it, with everything selected. */
     const chosen = (expr: string) =>
       expr.replaceAll('$__rate_interval', '4m').replace(/"\$(?:job|namespace|pod|route)"/g, '".*"');
-    /** Recorded series are of the future: what they are made from takes their place. */
+    /** No recording rule has run on these blocks: its expression takes the place of its series. */
     const recorded = (expr: string) =>
       RULES.filter(({ where }) => where.includes(':')).reduce(
         (all, it) => all.replaceAll(it.where, `(${it.expr})`),
@@ -372,11 +372,11 @@ describe.skipIf(!HAS_PROMETHEUS)('with Prometheus (Debian: apt-get install prome
       }
     });
 
-    test('every query of a runbook has an answer', async () => {
+    test('every query of a runbook has a result', async () => {
       expect(await emptyOf(runbookQueries())).toEqual([]);
     });
 
-    test('every label that an alert speaks of is one that it has', async () => {
+    test('every label that an alert mentions is in its result', async () => {
       for (const { alert, expr, annotations } of ALERTS) {
         const [series] = await prometheus.query(recorded(expr), range);
         const spoken = [...JSON.stringify(annotations).matchAll(/\$labels\.(\w+)/g)].map(([, label = '']) => label);

@@ -1,4 +1,4 @@
-/** What the files of `monitoring/` and the runbooks say of each other and of the metrics; Prometheus is not needed for this. */
+/** The files of `monitoring/` and the runbooks agree with each other and with the metrics. This needs no Prometheus. */
 
 import { globSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -21,13 +21,13 @@ new ProcessSeries(registry, { version: '0.0.0', revision: 'unknown' });
 gatewaySeries(registry);
 const metrics = registry.prometheus.getMetricsAsArray().map(({ name }) => name);
 
-/** The names of metrics in a text, each without what a histogram adds to it. */
+/** The names of metrics in a text, without the suffixes of a histogram. */
 const namesIn = (text: string) =>
   [...text.matchAll(/\b(?:sallyport|nodejs|process)_[a-z0-9_]+/g)].map(([name]) =>
     metrics.includes(name) ? name : name.replace(/_(?:bucket|sum|count)$/, ''),
   );
 
-test('every metric that the dashboard, the alerts or a runbook ask for exists', () => {
+test('every metric that the dashboard, an alert or a runbook queries exists', () => {
   const queries = [...DASHBOARD_QUERIES, ...VARIABLE_QUERIES, ...RULES, ...runbookQueries()];
   expect(queries.length).toBeGreaterThan(150);
   const missing = queries.flatMap(({ where, expr }) =>
@@ -38,13 +38,13 @@ test('every metric that the dashboard, the alerts or a runbook ask for exists', 
   expect(missing).toEqual([]);
 });
 
-test('the dashboard has every metric of the gateway', () => {
+test('the dashboard shows every metric of the gateway', () => {
   const shown = new Set(DASHBOARD_QUERIES.flatMap(({ expr }) => namesIn(expr)));
   expect(metrics.filter((name) => name.startsWith('sallyport_') && !shown.has(name))).toEqual([]);
 });
 
 describe('each alert', () => {
-  test('has a name of its own, a severity, and what a person has to read', () => {
+  test('has a unique name, a severity, a summary and a description', () => {
     expect(new Set(ALERTS.map(({ alert }) => alert)).size).toBe(ALERTS.length);
     for (const { alert, labels, annotations } of ALERTS) {
       expect(alert).toMatch(/^Sallyport[A-Z]\w+$/);
@@ -54,7 +54,7 @@ describe('each alert', () => {
     }
   });
 
-  test('leads to a runbook with its name and its severity', () => {
+  test('links to a runbook with its name and severity', () => {
     for (const { alert, labels, annotations } of ALERTS) {
       const url = annotations['runbook_url'] ?? '';
       expect(url.startsWith(RUNBOOKS)).toBe(true);
@@ -66,7 +66,7 @@ describe('each alert', () => {
     }
   });
 
-  test('and no other has a page, and a line in the list of runbooks', () => {
+  test('has a page and a line in the list of runbooks, which contain nothing else', () => {
     const pages = globSync('docs/runbooks/*.md', { cwd: ROOT }).map((path) => basename(path));
     const expected = ALERTS.map(({ annotations }) => basename(annotations['runbook_url'] ?? ''));
     expect(pages.toSorted()).toEqual([...expected, 'README.md'].toSorted());
@@ -78,7 +78,7 @@ describe('each alert', () => {
 });
 
 describe('the dashboard', () => {
-  test('has panels with ids of their own, none on top of another, each with a description', () => {
+  test('has panels that do not overlap, each with a unique id and a description', () => {
     expect(new Set(PANELS.map(({ id }) => id)).size).toBe(PANELS.length);
     const taken = new Set<string>();
     for (const { title, description, type, gridPos } of PANELS) {
@@ -93,7 +93,7 @@ describe('the dashboard', () => {
     }
   });
 
-  test('is provisioned from a data source and a folder that Grafana knows', () => {
+  test('is provisioned with a valid data source and provider', () => {
     const datasource = parse(read('monitoring/grafana/datasource.yaml'));
     const provider = parse(read('monitoring/grafana/dashboards.yaml'));
     expect(datasource).toMatchObject({ apiVersion: 1, datasources: [{ type: 'prometheus', url: expect.any(String) }] });

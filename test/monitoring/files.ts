@@ -1,4 +1,4 @@
-/** What is in the files of `monitoring/` and in the runbooks, as data. */
+/** The contents of the files of `monitoring/` and of the runbooks, as data. */
 
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -6,7 +6,7 @@ import { parse } from 'yaml';
 
 export const ROOT = join(import.meta.dirname, '../..');
 
-/** An expression, and where it stands. */
+/** An expression and its location. */
 export interface Query {
   readonly where: string;
   readonly expr: string;
@@ -66,7 +66,7 @@ export const VARIABLE_QUERIES: readonly Query[] = dashboard.templating.list.flat
   definition === undefined ? [] : [{ where: `variable ${name}`, expr: definition }],
 );
 
-/** The queries that a person is asked to run. */
+/** The queries of the runbooks. */
 export const runbookQueries = (): readonly Query[] =>
   globSync('docs/runbooks/*.md', { cwd: ROOT }).flatMap((path) =>
     [...read(path).matchAll(/^```promql\n([\s\S]*?)^```$/gm)].flatMap(([, block = '']) =>

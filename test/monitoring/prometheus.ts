@@ -14,7 +14,7 @@ export const HAS_PROMETHEUS = PROMETHEUS !== null && PROMTOOL !== null;
 
 const run = promisify(execFile);
 
-/** Runs `promtool`. Resolves with what it says, whether or not it is content. */
+/** Runs `promtool`. Resolves with its output, whether or not it succeeds. */
 export async function promtool(
   ...args: readonly string[]
 ): Promise<{ readonly isGood: boolean; readonly said: string }> {
@@ -66,7 +66,7 @@ export class PrometheusServer implements AsyncDisposable {
     return new PrometheusServer(child, origin);
   }
 
-  /** Evaluates an expression at each step. Rejects where Prometheus refuses it. */
+  /** Evaluates an expression at each step. Rejects if Prometheus refuses it. */
   async query(expr: string, { fromSec, toSec, stepSec }: { fromSec: number; toSec: number; stepSec: number }) {
     const parameters = { query: expr, start: String(fromSec), end: String(toSec), step: String(stepSec) };
     const { result } = await this.#ask<{ result: AnsweredSeries[] }>('query_range', parameters);

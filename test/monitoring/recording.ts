@@ -1,10 +1,9 @@
 /**
- * Scrapes of a real gateway on a timeline that passes faster than time does: a scrape stands at a minute, and what it saw
- * is what every later minute sees, until the next one. From it come the series of `promtool test rules`, and the blocks that
- * Prometheus answers from.
+ * Scrapes of a real gateway on an accelerated timeline: each scrape is assigned to a minute, and its values apply to every later
+ * minute until the next scrape. They provide the series for `promtool test rules`, and the blocks that Prometheus answers from.
  */
 
-/** By series, as the exposition writes it with the labels that Prometheus adds. */
+/** Values by series: its name as in the exposition, with the labels that Prometheus adds. */
 type Samples = ReadonlyMap<string, number>;
 
 /** One target, as Prometheus labels it when it scrapes a Pod. */
@@ -29,10 +28,10 @@ function samplesOf(text: string): Samples {
 /** A scrape that failed: the target is down, and its series are gone. */
 const NOTHING: Samples = new Map([[UP, 0]]);
 
-/** A number as Prometheus reads it. */
+/** A number in the notation of Prometheus. */
 const written = (value: number): string => String(value).replace('Infinity', 'Inf');
 
-/** What a gateway showed over some minutes. */
+/** The metrics of a gateway over some minutes. */
 export class Recording {
   readonly name: string;
   readonly #scrape: () => Promise<string>;
@@ -40,30 +39,30 @@ export class Recording {
   readonly #beganSec: number;
   #at: readonly { readonly minute: number; readonly samples: Samples }[] = [];
 
-  /** @param scrape  asks the gateway for its metrics; rejects where it does not answer */
+  /** @param scrape  asks the gateway for its metrics; rejects if it does not answer */
   constructor(name: string, scrape: () => Promise<string>, wallMs: number) {
     this.name = name;
     this.#scrape = scrape;
     this.#beganSec = wallMs / 1_000;
   }
 
-  /** Scrapes, in place of what was scraped at this minute before. */
+  /** Scrapes, and replaces an earlier scrape at this minute. */
   async at(minute: number): Promise<void> {
     const samples = await this.#scrape().then(samplesOf, () => NOTHING);
     this.#at = [...this.#at.filter((it) => it.minute !== minute), { minute, samples }];
   }
 
-  /** The value of a metric without labels, as it was scraped last. */
+  /** The value of a metric without labels, from the last scrape. */
   last(metric: string): number {
     return this.#at.at(-1)?.samples.get(`${metric}{${TARGET}}`) ?? Number.NaN;
   }
 
   /**
    * Each series with its values, minute by minute, in the notation of `promtool test rules`. Its time begins in 1970, so
-   * points in time are told from there. Counters that never move are left out: they change no sum of rates, and there are so
-   * many that it would take long.
+   * timestamps are relative to that. Counters that never change are omitted: they do not affect a sum of rates, and there are so
+   * many that evaluating them would take long.
    *
-   * @param names  of the metrics that are wanted
+   * @param names  of the metrics to include
    */
   seriesUntil(
     minute: number,
@@ -94,7 +93,7 @@ export class Recording {
     return values.join(' ');
   }
 
-  /** Every scrape as OpenMetrics, a minute apart, without the minutes between. @param fromSec  of the first one */
+  /** Every scrape as OpenMetrics, a minute apart, without the minutes between. @param fromSec  time of the first one */
   *openMetrics(fromSec: number): Generator<string> {
     for (const [index, { samples }] of this.#at.entries()) {
       let block = '';

@@ -1,6 +1,6 @@
 /**
  * A gateway with all of its parts, and everything around it that can break: a real Redis, upstreams, an issuer, an identity
- * provider, files. Clients are bare TCP.
+ * provider, files. Clients use raw TCP.
  */
 
 import { mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
@@ -31,10 +31,10 @@ import { until } from '../support/until.ts';
 const DAY_MS = 86_400_000;
 const ORDERS_SECRET = 'a-secret-of-thirty-two-characters-or-more';
 const ISSUER = 'https://cluster.example';
-/** Enough for everything but the test that opens more. */
+/** Enough for everything except the test that exceeds it. */
 export const MAX_CONNECTIONS = 150;
 
-/** Clocks that go as those of the machine do, and further when time is to have passed. */
+/** The clocks of the machine, which can also jump ahead. */
 class JumpingClocks implements Clocks {
   #aheadMs = 0;
   readonly wallMs = (): number => systemClocks.wallMs() + this.#aheadMs;
@@ -45,11 +45,11 @@ class JumpingClocks implements Clocks {
   }
 }
 
-/** What a reload changes; everything else is as it was. */
+/** What a reload changes; everything else stays the same. */
 export interface StageChanges {
   readonly maxQueueDelay?: string;
   readonly onAuditFailure?: 'serve' | 'refuse';
-  /** A configuration that cannot be used. */
+  /** Makes the configuration invalid. */
   readonly isBroken?: boolean;
 }
 
@@ -106,7 +106,7 @@ export class MonitoredStage implements AsyncDisposable {
     return stage;
   }
 
-  /** Of the signing keys. */
+  /** The directory of the signing keys. */
   get keyDirectory(): string {
     return join(this.redis.directory, 'keys');
   }
@@ -201,13 +201,13 @@ export class MonitoredStage implements AsyncDisposable {
     return { 'grpc.crt': certificate, 'grpc.key': key };
   }
 
-  /** Writes the configuration, and has it read. @returns the status of the answer: 422 where it is refused */
+  /** Writes the configuration and reloads it. @returns the status of the answer: 422 if it is refused */
   async reload(changes: StageChanges = {}): Promise<number> {
     this.instance.file.write(this.#options(changes));
     return this.#reload();
   }
 
-  /** Replaces the certificate, and has it read: again, where the files were read while one of them was the old one. */
+  /** Replaces the certificate and reloads; again if the gateway has read one old and one new file. */
   async certify(lifetimeDays: number, leftDays: number): Promise<void> {
     for (const [name, text] of Object.entries(this.#certificate(lifetimeDays, leftDays))) this.file(name, text);
     const notAfterSec = Math.floor((this.clocks.wallMs() + leftDays * DAY_MS) / 1_000);
@@ -223,7 +223,7 @@ export class MonitoredStage implements AsyncDisposable {
     return (await this.instance.admin('/-/reload', { method: 'POST' })).status;
   }
 
-  /** Writes a file beside the configuration, and has everything read again. */
+  /** Writes a file beside the configuration, and reloads. */
   async spoil(name: string, text: string): Promise<void> {
     this.file(name, text);
     await this.#reload();
@@ -234,7 +234,7 @@ export class MonitoredStage implements AsyncDisposable {
     this.instance.file.text(name, text);
   }
 
-  /** No byte fits on the disk of the audit file any more. */
+  /** Makes the disk of the audit file full. */
   fillAuditDisk(): void {
     const path = join(this.redis.directory, 'audit.log');
     renameSync(path, `${path}.1`);
@@ -245,7 +245,7 @@ export class MonitoredStage implements AsyncDisposable {
     rmSync(join(this.redis.directory, 'audit.log'));
   }
 
-  /** What Prometheus gets. */
+  /** The metrics as Prometheus gets them. */
   async scrape(): Promise<string> {
     const response = await fetch(`http://127.0.0.1:${this.instance.adminPort}/metrics`);
     return response.text();
@@ -284,7 +284,7 @@ export class MonitoredStage implements AsyncDisposable {
     for (const connection of connections) connection.close();
   }
 
-  /** Sends requests at once, while every turn of the event loop takes long: those that do not get their turn soon wait too long. */
+  /** Sends requests at once while every turn of the event loop is slow, so that some of them wait too long. */
   async overwhelm(count: number, path: string): Promise<void> {
     let isOver = false;
     const holdUp = () => {
@@ -307,13 +307,13 @@ export class MonitoredStage implements AsyncDisposable {
     return this.post('/auth/refresh', body.toString(), FORM);
   }
 
-  /** Goes through a login at the identity provider, as far as that leads. */
+  /** Attempts a login at the identity provider. */
   async logInThere(): Promise<number> {
     const browser = new PlainBrowser({ origins: { [PUBLIC_ORIGIN]: this.instance.port }, nowMs: this.clocks.wallMs });
     return (await browser.open(`${PUBLIC_ORIGIN}/auth/login?provider=corporate&return_to=/`)).status;
   }
 
-  /** The issuer answers with its keys from now on. */
+  /** Lets the issuer answer with its keys. */
   publishKeys(): void {
     this.keys.behaviour = answering({ keys: [publicJwk(this.#key, { kid: 'one', alg: 'ES256', use: 'sig' })] });
   }
@@ -332,13 +332,13 @@ export class MonitoredStage implements AsyncDisposable {
     await until(async () => (await this.count('store_up')) === 0, 'the gateway misses its store');
   }
 
-  /** Starts another one in its place, without what was in it. */
+  /** Starts another Redis in its place, which is empty. */
   async replaceRedis(): Promise<void> {
     this.#replaced = await RedisServer.start({ port: this.redis.port });
     await until(async () => (await this.count('store_up')) === 1, 'the gateway has a store again');
   }
 
-  /** Stops the service behind the route `stock`, or starts it on the same port. */
+  /** Stops the service behind the route `stock`. */
   async stopStock(): Promise<void> {
     await this.stock?.[Symbol.asyncDispose]();
     this.stock = null;
@@ -348,7 +348,7 @@ export class MonitoredStage implements AsyncDisposable {
     this.stock = await RecordingUpstream.start(undefined, this.#stockPort);
   }
 
-  /** Everything that works, once or some times. */
+  /** Every kind of successful request. */
   async goodTraffic(): Promise<void> {
     const login = await this.logIn('alice', PASSWORD, { refresh: 'native' });
     const cookie = `Cookie: ${/__Host-sid=[\w-]+/.exec(login.headers.get('set-cookie') ?? '')?.[0]}`;
@@ -371,7 +371,7 @@ export class MonitoredStage implements AsyncDisposable {
     client.close();
   }
 
-  /** What clients do wrong: no credential, a bad password, a token of another audience. */
+  /** Mistakes of clients: no credential, a bad password, a token of another audience. */
   async badTraffic(): Promise<void> {
     await this.get('/page');
     await this.logIn('bob', 'wrong');

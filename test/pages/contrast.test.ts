@@ -20,11 +20,11 @@ test.each([
   expect(contrastOf(back, front)).toBe(contrastOf(front, back));
 });
 
-test('on every colour black or white can be read', () => {
+test('black or white is readable on every colour', () => {
   fc.assert(fc.property(colour, (it) => contrastOf(readableOn(it), it) >= 4.5));
 });
 
-test('the nearest readable colour is readable, and the colour itself where that is', () => {
+test('the nearest readable colour is readable, and is the colour itself if that is readable', () => {
   fc.assert(
     fc.property(colour, fc.constantFrom(CARDS.light, CARDS.dark), (it, card) => {
       const near = nearestReadable(it, card, 4.5);

@@ -1,4 +1,4 @@
-/** The pages of a whole gateway: their languages, and what stays English. */
+/** The pages of a whole gateway: their languages, their look, and what stays English. */
 
 import { hash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
@@ -9,7 +9,7 @@ import { rawRequest, requestHead } from '../support/raw-client.ts';
 const GERMAN = 'Accept-Language: de-AT,de;q=0.9,en;q=0.5';
 
 describe('a reader of German', () => {
-  test('gets every page in German, which says so to programs that read it aloud and to caches', async () => {
+  test('gets every page in German, marked as such for screen readers and caches', async () => {
     await using stage = await LoginStage.start();
     const mine = await stage.cookieOf('alice');
     for (const [path, heading, ...headers] of [
@@ -32,7 +32,7 @@ describe('a reader of German', () => {
     }
   });
 
-  test('reads in German why a login failed, and in how long to try again', async () => {
+  test('reads in German why a login failed and when to try again', async () => {
     await using stage = await LoginStage.start({ login: { throttle: { freeAttemptsPerAccount: 1 } } });
     const attempt = () => stage.submit({ username: 'alice', password: 'wrong' }, GERMAN);
     const first = (await attempt()).body.toString();
@@ -44,7 +44,7 @@ describe('a reader of German', () => {
     );
   });
 
-  test('sees devices, dates and ways to log in as written in German', async () => {
+  test('sees devices, dates and login methods in German', async () => {
     await using stage = await LoginStage.start();
     const mine = await stage.cookieOf('alice', 'User-Agent: Mozilla/5.0 (X11; Linux x86_64) Firefox/150.0');
     await stage.gateway.gateway.sessions.open({
@@ -65,19 +65,19 @@ describe('a reader of German', () => {
     expect(body).toContain('<dt>Von</dt> <dd>127.0.0.1</dd>');
     expect(body).toContain('<dt>Angemeldet über</dt> <dd>Passwort</dd>');
     expect(body).toContain('<strong>Geöffnet von kiosk</strong>');
-    // The gateway did not see that login, so it says nothing of an address.
+    // The gateway did not see that login, so it shows no address.
     expect(body).toContain('<strong>Kasse 7, Halle 2</strong>');
     expect(body.match(/<dt>Von<\/dt>/g)).toHaveLength(1);
   });
 
-  test('gets the heading of the configuration, in whatever language it is', async () => {
+  test('gets the configured heading, whatever its language', async () => {
     await using stage = await LoginStage.start({ login: { title: 'Acme' } });
     expect((await stage.get('/auth/login', GERMAN, ...NAVIGATION)).body.toString()).toContain('<h1>Acme</h1>');
   });
 });
 
 describe('English', () => {
-  test('is what programs get, whatever they accept', async () => {
+  test('is the language for programs, whatever they accept', async () => {
     await using stage = await LoginStage.start();
     const refused = await stage.get('/auth/nothing', GERMAN);
     expect(jsonOf(refused)).toMatchObject({ title: 'Not found', reason: 'route_not_found' });
@@ -87,13 +87,13 @@ describe('English', () => {
     expect(sessions).toMatchObject([{ device: 'Firefox on Linux, 127.0.0.1' }]);
   });
 
-  test('is what is logged', async () => {
+  test('is the language of the logs', async () => {
     await using stage = await LoginStage.start();
     await stage.submit({ username: 'alice', password: 'wrong' }, GERMAN);
     expect(JSON.stringify([stage.gateway.log.records, stage.gateway.audit.records])).not.toMatch(/Benutzer|Anmeld|ü/);
   });
 
-  test('is the page of a request that could not be read, since nothing is known of who sent it', async () => {
+  test('is the language for a request that could not be parsed', async () => {
     await using stage = await LoginStage.start();
     const head = requestHead('GET', '/a', [HOST, GERMAN, ...NAVIGATION, 'X-A : 1']);
     const response = await rawRequest(stage.gateway.port, head);
@@ -102,7 +102,7 @@ describe('English', () => {
   });
 });
 
-test('one language alone is for everybody, and does not vary', async () => {
+test('a single configured language is for everyone, and does not vary', async () => {
   await using stage = await LoginStage.start({ config: { pages: { languages: ['de'] } } });
   const response = await stage.get('/auth/login', 'Accept-Language: en', ...NAVIGATION);
   expect(response.body.toString()).toContain('<h1>Anmelden</h1>');
@@ -111,7 +111,7 @@ test('one language alone is for everybody, and does not vary', async () => {
   expect(unread.body.toString()).toContain('<h1>Fehlerhafte Anfrage</h1>');
 });
 
-test('the first language is for those who accept none of them', async () => {
+test('the first configured language is for readers who accept none of them', async () => {
   await using stage = await LoginStage.start({ config: { pages: { languages: ['de', 'en'] } } });
   const headingFor = async (language: string) =>
     /<h1>(.*?)<\/h1>/.exec((await stage.get('/auth/login', `Accept-Language: ${language}`)).body.toString())?.[1];
@@ -119,7 +119,7 @@ test('the first language is for those who accept none of them', async () => {
   expect(await headingFor('en-GB')).toBe('Log in');
 });
 
-test('a form that is answered in one language leads on in it', async () => {
+test('a form that is answered in one language continues in it', async () => {
   await using stage = await LoginStage.start();
   const mine = await stage.cookieOf('alice');
   const out = await stage.send('POST', '/auth/logout', [mine, GERMAN, ...FROM_OUR_PAGE]);
@@ -131,7 +131,7 @@ test('a form that is answered in one language leads on in it', async () => {
 describe('the look', () => {
   const LOGO = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 2 1"><path d="M0 0h1"/></svg>';
 
-  test('has the logo, the name and the colours of the configuration, on every page and under its policy', async () => {
+  test('has the configured logo, name and colours on every page, under its policy', async () => {
     await using files = new Files();
     const logoFile = await files.write('logo.svg', LOGO);
     const accent = { light: '#7a1f5c', dark: '#f2a7d8' };
@@ -154,21 +154,21 @@ describe('the look', () => {
     }
   });
 
-  test('has the name as text where there is no logo, and then no image may be shown', async () => {
+  test('shows the name as text without a logo, and then forbids images', async () => {
     await using stage = await LoginStage.start({ config: { pages: { name: '<img src=x>' } } });
     const response = await stage.get('/auth/login');
     expect(response.body.toString()).toContain('<header>&lt;img src=x&gt;</header>');
     expect(response.headers.get('content-security-policy')).not.toContain('img-src');
   });
 
-  test('has the heading of each language, and the usual one in a language without', async () => {
+  test('has a heading per language, and the default one in other languages', async () => {
     await using stage = await LoginStage.start({ login: { title: { de: 'Willkommen' } } });
     const heading = async (language: string) =>
       /<h1>(.*?)<\/h1>/.exec((await stage.get('/auth/login', `Accept-Language: ${language}`)).body.toString())?.[1];
     expect([await heading('de'), await heading('en')]).toEqual(['Willkommen', 'Log in']);
   });
 
-  test('changes with a reload; a logo that cannot be used changes nothing', async () => {
+  test('changes with a reload, but not if the new logo is unusable', async () => {
     await using files = new Files();
     await using stage = await LoginStage.start({ config: { pages: { name: 'Before' } } });
     const said = async () => /<header>(.*?)<\/header>/.exec((await stage.get('/auth/login')).body.toString())?.[1];
@@ -189,7 +189,7 @@ describe('identity providers', () => {
     { ...provider, name: 'github', preset: 'github' },
   ];
 
-  test('have a button each, with a name and a logo, beside the form where there is one; all keep the target', async () => {
+  test('have a button each, with a name and a logo, next to the form; all keep the target', async () => {
     await using files = new Files();
     const logoFile = await files.write('acme.svg', '<svg xmlns="http://www.w3.org/2000/svg"/>');
     const providers = [{ ...oidc[0], logoFile }, oidc[1]];
@@ -207,14 +207,14 @@ describe('identity providers', () => {
     expect(response.headers.get('content-security-policy')).toContain('img-src data:;');
   });
 
-  test('are a choice of their own without a form', async () => {
+  test('are the only choice without a form', async () => {
     await using stage = await LoginStage.start({ login: { password: undefined, oidc } });
     const body = (await stage.get('/auth/login', ...NAVIGATION)).body.toString();
     expect(body.match(/class="button full provider"/g)).toHaveLength(2);
     expect(body).not.toMatch(/class="or"|<form/);
   });
 
-  test('are named in "your sessions"; one that is gone from the configuration is not', async () => {
+  test('are named in "your sessions", unless removed from the configuration', async () => {
     await using stage = await LoginStage.start({ login: { oidc } });
     const mine = await stage.cookieOf('alice');
     const login = { subject: 'u-1', sid: null, authTimeMs: null, acr: null, amr: [] };

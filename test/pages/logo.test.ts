@@ -1,4 +1,4 @@
-/** Logos: what is taken, and what is refused before anybody sees it. */
+/** Logos: what is accepted, and what is refused before it is shown. */
 
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -19,54 +19,54 @@ function fileWith(content: string | Buffer): string {
   return path;
 }
 
-describe('a logo is taken', () => {
+describe('a logo file can be', () => {
   test.each([
     ['a PNG', PNG, 'image/png'],
     ['an SVG', svg('<path d="M0 0h1"/>'), 'image/svg+xml'],
-    ['one with a declaration and a comment', `<?xml version="1.0"?>\n<!-- Acme -->\n${svg('')}`, 'image/svg+xml'],
+    ['an SVG with a declaration and a comment', `<?xml version="1.0"?>\n<!-- Acme -->\n${svg('')}`, 'image/svg+xml'],
     [
-      'one with its own styles',
+      'an SVG with its own styles',
       svg('<style>@media (prefers-color-scheme:dark){path{fill:#fff}}</style>'),
       'image/svg+xml',
     ],
-    ['one that refers to itself', svg('<g id="a"/><use href="#a"/><path fill="url(#b)"/>'), 'image/svg+xml'],
-    ['one with an image in it', svg('<image href="data:image/png;base64,AA=="/>'), 'image/svg+xml'],
-    ['one with words that begin like handlers', svg('<text>once more, on and on</text>'), 'image/svg+xml'],
+    ['an SVG that refers to itself', svg('<g id="a"/><use href="#a"/><path fill="url(#b)"/>'), 'image/svg+xml'],
+    ['an SVG with an embedded image', svg('<image href="data:image/png;base64,AA=="/>'), 'image/svg+xml'],
+    ['an SVG with words that start like handlers', svg('<text>once more, on and on</text>'), 'image/svg+xml'],
   ])('%s', async (_what, content, mediaType) => {
     const uri = await readLogo(fileWith(content));
     expect(uri).toBe(`data:${mediaType};base64,${Buffer.from(content).toString('base64')}`);
   });
 });
 
-describe('a logo is refused', () => {
+describe('a logo', () => {
   test.each([
     ['that is empty', '', 'is neither an SVG nor a PNG'],
     ['that is a GIF', 'GIF89a', 'is neither an SVG nor a PNG'],
     ['that is a page', '<!doctype html><p>x</p>', 'is neither an SVG nor a PNG'],
-    ['that has text before it', `x${svg('')}`, 'is neither an SVG nor a PNG'],
-    ['that browsers do not show', '<svg viewBox="0 0 1 1"/>', 'without xmlns'],
+    ['with text before the SVG', `x${svg('')}`, 'is neither an SVG nor a PNG'],
+    ['without xmlns, which browsers do not show,', '<svg viewBox="0 0 1 1"/>', 'without xmlns'],
     ['with a script', svg('<script>alert(1)</script>'), 'has a script'],
-    ['with a script in capitals', svg('<SCRIPT href="x"/>'), 'has a script'],
+    ['with a script in upper case', svg('<SCRIPT href="x"/>'), 'has a script'],
     ['with a handler', svg('', ' onload="alert(1)"'), 'has an event handler'],
-    ['with a handler on a line of its own', svg('', '\nonload\n=\n"alert(1)"'), 'has an event handler'],
+    ['with a handler on a separate line', svg('', '\nonload\n=\n"alert(1)"'), 'has an event handler'],
     ['with a javascript: link', svg('<a href="javascript:alert(1)"/>'), 'has a javascript: address'],
-    ['with markup of another kind', svg('<foreignObject/>'), 'has a foreignObject'],
+    ['with embedded markup', svg('<foreignObject/>'), 'has a foreignObject'],
     ['with entities', `<!DOCTYPE svg [<!ENTITY a "b">]>${svg('&a;')}`, 'has a document type'],
-    ['with an image elsewhere', svg('<image href="https://evil.example/x.png"/>'), 'refers to something outside'],
-    ['with an old link elsewhere', svg('<use xlink:href="other.svg#a"/>'), 'refers to something outside'],
+    ['with an external image', svg('<image href="https://evil.example/x.png"/>'), 'refers to something outside'],
+    ['with an external xlink:href', svg('<use xlink:href="other.svg#a"/>'), 'refers to something outside'],
     [
-      'with a font elsewhere',
+      'with an external font',
       svg('<style>@font-face{src:url(https://evil.example/f)}</style>'),
       'refers to something outside',
     ],
     [
-      'with a quoted address in a style',
+      'with an external address in a style',
       svg(`<style>a{fill:url('//evil.example')}</style>`),
       'refers to something outside',
     ],
     ['with an imported style', svg('<style>@import "x.css";</style>'), 'refers to something outside'],
     ['that is too large', svg('x'.repeat(32_768)), 'is larger than 32 KiB'],
-  ])('%s', async (_what, content, problem) => {
+  ])('%s is refused', async (_what, content, problem) => {
     await expect(readLogo(fileWith(content))).rejects.toThrow(problem);
   });
 });

@@ -9,7 +9,7 @@ const render = (it: Page) => pages.write(() => it, null, stamp).text;
 const page = render({ title: 'A <b> & "c"', body: html`<p>x</p>` });
 const style = /<style>([\s\S]*)<\/style>/.exec(page)?.[1] ?? '';
 
-test('a page has a language, one heading and a title that says the same, escaped', () => {
+test('a page has a language, one heading and the same title, escaped', () => {
   expect(page).toMatch(/^<!doctype html>\n<html lang="en">\n/);
   expect(page.match(/<h1>/g)).toHaveLength(1);
   expect(page).toContain('<title>A &lt;b&gt; &amp; &quot;c&quot;</title>');
@@ -23,18 +23,18 @@ test('a page with a problem says so in its title, and in an alert above the body
   expect(page).not.toContain('role="alert"');
 });
 
-test('a page says which request it answers, and when', () => {
+test('a page shows the id and the time of its request', () => {
   expect(page).toMatch(
     /Request id: <code>f00<\/code>.*<time datetime="2027-01-15T08:00:00.000Z">2027-01-15 08:00:00 UTC<\/time>/,
   );
 });
 
-test('a note is a status above the body', () => {
+test('a note is shown as a status above the body', () => {
   const text = render({ title: 'Log in', note: 'It <ended>.', body: html`<p>x</p>` });
   expect(text).toMatch(/<p class="note" role="status">It &lt;ended&gt;\.<\/p>\s*<p>x<\/p>/);
 });
 
-test('the policy admits the style of the page by its hash, and nothing else', () => {
+test('the policy allows the style of the page by its hash, and nothing else', () => {
   const { headers } = pages.write(() => ({ title: 'x', body: html`x` }), null, stamp);
   const policy = headers[headers.indexOf('Content-Security-Policy') + 1];
   expect(policy).toContain(`style-src 'sha256-${hash('sha256', style, 'base64')}'`);
@@ -42,7 +42,7 @@ test('the policy admits the style of the page by its hash, and nothing else', ()
   expect(policy).not.toContain('unsafe');
 });
 
-test('a page asks for nothing from anywhere and does not say which version it is of', () => {
+test('a page loads nothing and does not reveal a version', () => {
   expect(page).not.toMatch(/https?:|url\(|@import|<script|<link|<img|version/i);
 });
 
@@ -50,7 +50,7 @@ describe('contrast, in both colour schemes', () => {
   const [light = '', dark = ''] = [...style.matchAll(/:root\{([^}]*)\}/g)].map(([, rules]) => rules);
   const schemes = { light, dark };
 
-  /** Text, and what it stands on. */
+  /** Text and its background. */
   const text: [string, string][] = [
     ['ink', 'card'],
     ['ink', 'paper'],
@@ -59,7 +59,7 @@ describe('contrast, in both colour schemes', () => {
     ['on-accent', 'accent'],
     ['alert', 'alert-paper'],
   ];
-  /** Borders of what is filled in or pressed, and the mark of the focus. */
+  /** Borders of inputs and buttons, and the outline of the focus. */
   const parts: [string, string][] = [
     ['line', 'card'],
     ['alert', 'card'],

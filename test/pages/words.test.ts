@@ -1,4 +1,4 @@
-/** Every language says everything, and says it in its own words. */
+/** Every language has all the words of the pages, and has translated them. */
 
 import { describe, expect, test } from 'vitest';
 import { REASONS } from '../../src/errors.ts';
@@ -10,7 +10,7 @@ import { LANGUAGES } from '../../src/pages/words/languages.ts';
 import type { Words } from '../../src/pages/words/words.ts';
 import { LOGIN_METHODS } from '../../src/store/session-record.ts';
 
-/** All words by their keys, functions called: `login.title` → `Log in`. Of a reason only what a page says of it. */
+/** All words by their keys, functions called: `login.title` → `Log in`. Of a reason, only its title and detail. */
 function flat(words: object, path = ''): [string, string][] {
   return Object.entries(words).flatMap(([key, value]: [string, unknown]): [string, string][] => {
     const at = path === '' ? key : `${path}.${key}`;
@@ -22,7 +22,7 @@ function flat(words: object, path = ''): [string, string][] {
   });
 }
 
-/** Sentences get markup, numbers or text, and must show them all. */
+/** Calls a sentence with markup, numbers or text, all of which it must show. */
 function call(sentence: (...given: unknown[]) => unknown): unknown {
   for (const given of [
     [html`<b>A1</b>`, html`<b>B2</b>`, html`<b>C3</b>`],
@@ -42,7 +42,7 @@ const others = Object.entries(LANGUAGES).filter(([tag]) => tag !== 'en');
 /** Words that are the same in English and in a language. */
 const SAME: Readonly<Record<string, readonly string[]>> = { de: ['commandLine.code'] };
 
-test('a word that is missing does not compile', () => {
+test('a missing word does not compile', () => {
   const { title: _title, ...rest } = de.login;
   // @ts-expect-error: `title` is missing.
   const noTitle: Words = { ...de, login: rest };
@@ -52,7 +52,7 @@ test('a word that is missing does not compile', () => {
   expect([noTitle.login.title, noReason.reasons.bug]).toEqual([undefined, undefined]);
 });
 
-test('English has words for every reason and for every way to log in', () => {
+test('English has words for every reason and every login method', () => {
   expect(Object.keys(en.reasons)).toEqual(Object.keys(REASONS));
   expect(Object.keys(en.sessions.methods).toSorted()).toEqual(LOGIN_METHODS.toSorted());
   expect(english.size).toBeGreaterThan(2 * Object.keys(REASONS).length);
@@ -61,30 +61,30 @@ test('English has words for every reason and for every way to log in', () => {
 describe.each(others)('%s', (tag, words) => {
   const all = new Map(flat(words));
 
-  test('has the words that English has, and no others', () => {
+  test('has exactly the words that English has', () => {
     expect([...all.keys()].toSorted()).toEqual([...english.keys()].toSorted());
   });
 
-  test('has none that is empty, or begins or ends with a space', () => {
+  test('has no word that is empty, or starts or ends with a space', () => {
     expect([...all].filter(([, text]) => text.trim() === '' || text.trim() !== text)).toEqual([]);
   });
 
-  test('has none that is still English', () => {
+  test('has no word that is still English', () => {
     const same = [...all].filter(([key, text]) => english.get(key) === text).map(([key]) => key);
     expect(same).toEqual(SAME[tag]);
   });
 
-  test('says whole sentences where English does', () => {
+  test('uses whole sentences where English does', () => {
     const isSentence = (text: string | undefined) => /[.?!)]$/.test(text ?? '');
     expect([...all].filter(([key, text]) => isSentence(english.get(key)) !== isSentence(text))).toEqual([]);
   });
 });
 
-test('its tag is the one by which it is found', () => {
+test('every language is registered under its tag', () => {
   for (const [tag, words] of Object.entries(LANGUAGES)) expect(words.tag).toBe(tag);
 });
 
-test('numbers agree with their nouns', () => {
+test('nouns agree with their numbers', () => {
   expect([1, 2].map(en.login.tooManyAttempts).map((text) => text.split(' in ')[1])).toEqual([
     '1 second.',
     '2 seconds.',
@@ -93,7 +93,7 @@ test('numbers agree with their nouns', () => {
   expect(de.login.tooManyAttempts(30)).toContain('in 30 Sekunden noch');
 });
 
-test('dates are written as each language writes them, in UTC', () => {
+test('dates are in the format of each language, in UTC', () => {
   const atMs = Date.UTC(2027, 0, 15, 20, 5);
   expect(timeElement(atMs, en).text).toBe('<time datetime="2027-01-15T20:05:00.000Z">15 Jan 2027, 20:05 UTC</time>');
   expect(timeElement(atMs, de).text).toBe('<time datetime="2027-01-15T20:05:00.000Z">15.01.2027, 20:05 UTC</time>');

@@ -30,7 +30,7 @@ async function both(count: number, more: Record<string, unknown> = {}) {
 }
 
 describe.each([10, 150])('R10: %i routes read for a reload', (count) => {
-  test('give what they give at start', async () => {
+  test('yield the same as at startup', async () => {
     const { inline, again } = await both(count);
     expect(again.loaded?.hash).toBe(inline.loaded?.hash);
     expect(again.loaded?.config).toEqual(inline.loaded?.config);
@@ -39,7 +39,7 @@ describe.each([10, 150])('R10: %i routes read for a reload', (count) => {
     expect(again.files).toEqual(inline.files);
   });
 
-  test('have the same mistakes at the same places, in the text and in named files', async () => {
+  test('have the same mistakes in the same places, in the text and in named files', async () => {
     const upstreams = { app: { endpoints: ['https://127.0.0.1:9'], tls: { caFile: 'bad.pem' } } };
     const onlyFiles = await both(count, { upstreams });
     expect(onlyFiles.inline.problems.some(({ code }) => code === 'config/file')).toBe(true);
@@ -50,7 +50,7 @@ describe.each([10, 150])('R10: %i routes read for a reload', (count) => {
   });
 });
 
-/** The lowest counts: collections of garbage fall into some. */
+/** The minimum counts: garbage collection falls into some of the others. */
 const ATTEMPTS = 5;
 /** Processor time of this thread, which does not depend on what else the machine does. */
 function sinceUs(before: NodeJS.CpuUsage): number {
@@ -62,8 +62,8 @@ const badFile = { upstreams: { app: { endpoints: ['https://127.0.0.1:9'], tls: {
 
 test.each([
   ['a short configuration', 1, {}],
-  ['a long one', 1_500, {}],
-  ['a long one, which names a bad file,', 1_500, badFile],
+  ['a long configuration', 1_500, {}],
+  ['a long configuration that names a bad file', 1_500, badFile],
 ])('R10: %s is read for a reload off the event loop', async (_what, count, more) => {
   const cwd = temporaryDirectory();
   writeFileSync(join(cwd, 'bad.pem'), 'not a certificate');

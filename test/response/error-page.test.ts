@@ -1,4 +1,4 @@
-/** What people see when a request is refused or fails: a page that says what happened and leads on. */
+/** What people see when a request is refused or fails: a page that says what happened and offers a way to continue. */
 
 import { describe, expect, test, vi } from 'vitest';
 import { DependencyFault } from '../../src/errors.ts';
@@ -30,14 +30,14 @@ function mainAction(response: RawResponse): [string, string] {
 const go = (gateway: TestGateway, method: string, path: string, ...headers: readonly string[]) =>
   rawRequest(gateway.port, requestHead(method, path, [HOST, ...NAVIGATION, 'Content-Length: 0', ...headers]));
 
-describe('A3: the page for a person', () => {
+describe('A3: the error page', () => {
   test.each([
-    ['of no page', 'GET', '/auth/nothing', [], 404, 'Go to the start page', '/'],
-    ['of a method that is not served', 'POST', '/read-only', [], 405, 'Go to the start page', '/'],
-    ['of an upstream that is down', 'GET', '/public?a=%2Fb&c=1', [], 502, 'Try again', '/public?a=%2Fb&c=1'],
-    ['of a form there', 'POST', '/public', [`Referer: ${PUBLIC_ORIGIN}/form?x=1`], 502, 'Go back', '/form?x=1'],
+    ['an unknown path', 'GET', '/auth/nothing', [], 404, 'Go to the start page', '/'],
+    ['an unsupported method', 'POST', '/read-only', [], 405, 'Go to the start page', '/'],
+    ['an upstream that is down', 'GET', '/public?a=%2Fb&c=1', [], 502, 'Try again', '/public?a=%2Fb&c=1'],
+    ['a form to that upstream', 'POST', '/public', [`Referer: ${PUBLIC_ORIGIN}/form?x=1`], 502, 'Go back', '/form?x=1'],
     [
-      'of a foreign form there',
+      'a foreign form to that upstream',
       'POST',
       '/public',
       ['Referer: https://evil.example/x'],
@@ -46,7 +46,7 @@ describe('A3: the page for a person', () => {
       '/',
     ],
     [
-      'of a form with a double slash',
+      'a form at an address with a double slash',
       'POST',
       '/public',
       [`Referer: ${PUBLIC_ORIGIN}//x.example/`],
@@ -54,9 +54,9 @@ describe('A3: the page for a person', () => {
       'Go to the start page',
       '/',
     ],
-    ['of a login', 'GET', '/api', [], 401, 'Log in', '/auth/login?return_to=%2Fapi'],
+    ['a route that needs a login', 'GET', '/api', [], 401, 'Log in', '/auth/login?return_to=%2Fapi'],
     [
-      'of a form that needs one',
+      'a form that needs a login',
       'POST',
       '/',
       [`Referer: ${PUBLIC_ORIGIN}/form`],
@@ -64,14 +64,14 @@ describe('A3: the page for a person', () => {
       'Log in',
       '/auth/login?return_to=%2Fform',
     ],
-    ['of a form from nowhere', 'POST', '/', [], 401, 'Log in', '/auth/login'],
-    ['of a route for services only', 'GET', '/services', [], 401, 'Go to the start page', '/'],
-    ['of a long address', 'GET', `/${'x'.repeat(9_000)}`, [], 414, 'Go to the start page', '/'],
-    ['of a malformed address', 'GET', '/a%00b', [], 400, 'Go to the start page', '/'],
-    ['of large cookies', 'GET', '/a', [`Cookie: a=${'x'.repeat(9_000)}`], 431, 'Try again', '/'],
-    ['of a large header', 'GET', '/a', [`X-A: ${'x'.repeat(70_000)}`], 431, 'Try again', '/'],
-    ['of a malformed header', 'GET', '/a', ['X-A : 1'], 400, 'Go to the start page', '/'],
-  ] as const)('%s leads on', async (_what, method, path, headers, status, label, href) => {
+    ['a form without a referrer', 'POST', '/', [], 401, 'Log in', '/auth/login'],
+    ['a route for services only', 'GET', '/services', [], 401, 'Go to the start page', '/'],
+    ['a long address', 'GET', `/${'x'.repeat(9_000)}`, [], 414, 'Go to the start page', '/'],
+    ['a malformed address', 'GET', '/a%00b', [], 400, 'Go to the start page', '/'],
+    ['large cookies', 'GET', '/a', [`Cookie: a=${'x'.repeat(9_000)}`], 431, 'Try again', '/'],
+    ['a large header', 'GET', '/a', [`X-A: ${'x'.repeat(70_000)}`], 431, 'Try again', '/'],
+    ['a malformed header', 'GET', '/a', ['X-A : 1'], 400, 'Go to the start page', '/'],
+  ] as const)('for %s offers one way to continue', async (_what, method, path, headers, status, label, href) => {
     await using gateway = await startGateway(STAGE);
     const response = await go(gateway, method, path, ...headers);
     expect(response.status).toBe(status);
@@ -84,19 +84,19 @@ describe('A3: the page for a person', () => {
     expect(Buffer.byteLength(page)).toBe(Number(response.headers.get('content-length')));
   });
 
-  test('says what to do against cookies that are too large', async () => {
+  test('says what to do about cookies that are too large', async () => {
     await using gateway = await startGateway(STAGE);
     const page = (await go(gateway, 'GET', '/', `Cookie: a=${'x'.repeat(9_000)}`)).body.toString();
     expect(page).toContain('Delete this site&#39;s cookies in your browser, then try again.');
   });
 
-  test('at a host that is not served leads to the public origin', async () => {
+  test('for a host that is not served leads to the public origin', async () => {
     await using gateway = await startGateway(STAGE);
     const response = await rawRequest(gateway.port, requestHead('GET', '/', ['Host: 127.0.0.1', ...NAVIGATION]));
     expect([response.status, mainAction(response)]).toEqual([421, ['Go to the start page', `${PUBLIC_ORIGIN}/`]]);
   });
 
-  test('who may not do something, says who is logged in', async () => {
+  test('with 403 says who is logged in', async () => {
     await using gateway = await startGateway(STAGE);
     const response = await go(gateway, 'GET', '/admin?a=1', await gateway.cookie('<bob>'));
     expect(response.status).toBe(403);
@@ -104,7 +104,7 @@ describe('A3: the page for a person', () => {
     expect(mainAction(response)).toEqual(['Log in as someone else', '/auth/login?return_to=%2Fadmin%3Fa%3D1&switch=1']);
   });
 
-  test('a program gets a problem document for the same', async () => {
+  test('is a problem document for programs', async () => {
     await using gateway = await startGateway(STAGE);
     for (const [path, header] of [
       ['/auth/nothing', 'Accept: */*'],
@@ -133,7 +133,7 @@ describe('A3: a session that has ended', () => {
     expect((await stage.get('/auth/login', ...NAVIGATION)).body.toString()).not.toContain('has ended');
   });
 
-  test('is not found out by an image, which would delete the cookie without a word to anybody', async () => {
+  test('is not cleared silently by an image request', async () => {
     await using stage = await LoginStage.start();
     const image = await stage.get('/favicon.ico', ENDED, 'Sec-Fetch-Mode: no-cors', 'Sec-Fetch-Dest: image');
     expect([image.status, image.headers.has('set-cookie')]).toEqual([401, false]);
@@ -141,7 +141,7 @@ describe('A3: a session that has ended', () => {
     expect([script.status, script.headers.get('set-cookie')]).toEqual([401, DELETED_COOKIE]);
   });
 
-  test('P4: answers a form with a way back in, and the page that the form is on as the target', async () => {
+  test('P4: answers a form with a login that leads back to the page of the form', async () => {
     await using stage = await LoginStage.start();
     const referer = `Referer: ${PUBLIC_ORIGIN}/orders/new`;
     const response = await stage.send('POST', '/orders', [ENDED, referer, ...FROM_OUR_PAGE]);
@@ -152,7 +152,7 @@ describe('A3: a session that has ended', () => {
 });
 
 describe('A3: a login while the store does not answer', () => {
-  test('shows the form again with what was typed, says that nobody is logged in, and never shows the password', async () => {
+  test('shows the form again with its input except the password, and says that the user is not logged in', async () => {
     await using stage = await LoginStage.start();
     const fault = new DependencyFault('store_unavailable', 'down');
     vi.spyOn(stage.gateway.gateway.store.attempts, 'begin').mockRejectedValue(fault);
@@ -172,7 +172,7 @@ describe('A3: a login while the store does not answer', () => {
 describe('A6: a browser that does not keep the cookie', () => {
   const FROM_LOGIN = `Referer: ${PUBLIC_ORIGIN}/auth/login?return_to=%2Forders`;
 
-  test('reads so when the login leads back to the login page', async () => {
+  test('is told so when the login leads back to the login page', async () => {
     await using upstream = await RecordingUpstream.start();
     await using stage = await LoginStage.start({ upstream: upstream.origin });
     const login = await stage.submit({ username: 'alice', password: PASSWORD, return_to: '/orders' });
@@ -186,9 +186,9 @@ describe('A6: a browser that does not keep the cookie', () => {
   test.each([
     ['comes from elsewhere', 'Referer: https://evil.example/auth/login'],
     ['comes from another page', `Referer: ${PUBLIC_ORIGIN}/auth/logged-out`],
-    ['says nothing of where it comes from', 'X-A: 1'],
+    ['has no referrer', 'X-A: 1'],
     ['has a malformed referrer', 'Referer: ://'],
-  ])('nobody else does: a request that %s', async (_what, header) => {
+  ])('is not assumed for a request that %s', async (_what, header) => {
     await using stage = await LoginStage.start();
     const page = await stage.get('/auth/login', header, ...NAVIGATION);
     expect([page.status, page.body.toString()]).toEqual([200, expect.not.stringContaining('cookie that says')]);

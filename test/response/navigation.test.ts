@@ -7,7 +7,7 @@ const HTML = 'Accept: text/html,application/xhtml+xml,*/*;q=0.8';
 
 const PEOPLE: readonly (readonly [string, readonly string[]])[] = [
   ['a link', ['Sec-Fetch-Mode: navigate', 'Sec-Fetch-Dest: document', HTML]],
-  ['a service worker that passes a navigation on', ['Sec-Fetch-Mode: navigate', 'Sec-Fetch-Dest: empty', HTML]],
+  ['a service worker that forwards a navigation', ['Sec-Fetch-Mode: navigate', 'Sec-Fetch-Dest: empty', HTML]],
   ['the same with the Accept of fetch', ['Sec-Fetch-Mode: navigate', 'Sec-Fetch-Dest: empty', 'Accept: */*']],
   ['a browser without Sec-Fetch-*', [HTML]],
   ["a WebView of Android, which sends its app's name", [HTML, 'X-Requested-With: com.example.shop']],
@@ -23,7 +23,7 @@ const PROGRAMS: readonly (readonly [string, readonly string[]])[] = [
 ];
 
 describe('a user without a session', () => {
-  test.each(PEOPLE)('%s: is sent to the login page', async (_who, headers) => {
+  test.each(PEOPLE)('%s: is redirected to the login page', async (_who, headers) => {
     const answer = await get(headers);
     expect([answer.status, answer.headers.get('location')]).toEqual([
       302,
@@ -41,7 +41,7 @@ describe('A1: htmx without a session', () => {
   const HTMX = ['HX-Request: true', 'Sec-Fetch-Mode: cors', 'Accept: text/html'];
   const redirectOf = async (...headers: string[]) => (await get([...HTMX, ...headers])).headers.get('hx-redirect');
 
-  test('is told to leave the page for the login, which leads back to the page, not to the part of it', async () => {
+  test('is redirected to the login, which leads back to the page, not to the fragment', async () => {
     const referer = 'Referer: https://shop.example.com/orders?page=2';
     expect(await redirectOf(referer)).toBe('/auth/login?return_to=%2Forders%3Fpage%3D2');
     const ended = `Cookie: __Host-sid=${'a'.repeat(43)}`;
@@ -49,11 +49,11 @@ describe('A1: htmx without a session', () => {
   });
 
   test.each(['https://evil.example/x', 'https://shop.example.com//evil.example', '//evil.example', 'javascript:1'])(
-    'RED-01: is led nowhere by a Referer of %s',
+    'RED-01: ignores a Referer of %s',
     async (referer) => expect(await redirectOf(`Referer: ${referer}`)).toBe('/auth/login'),
   );
 
-  test('nobody else gets the header', async () => {
+  test('other clients do not get the header', async () => {
     for (const [, headers] of PROGRAMS.filter(([who]) => !who.startsWith('htmx'))) {
       expect((await get(headers)).headers.get('hx-redirect')).toBeUndefined();
     }

@@ -1,4 +1,4 @@
-/** Where the `type` of problem documents leads, on every listener, and to what it leads. */
+/** Where the `type` of problem documents points, on every listener, and what is there. */
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,7 +13,7 @@ import { rawRequest, requestHead } from '../support/raw-client.ts';
 const MIRROR = 'https://docs.example.com/why?reason=';
 const typeOf = ({ body }: { readonly body: Buffer | string }) => (JSON.parse(String(body)) as { type: string }).type;
 
-/** Bytes → the reason: refused by the pipeline, by the parser, and as a method that never becomes an exchange. */
+/** Bytes → the reason: refused by the pipeline, by the parser, and for a method that never becomes an exchange. */
 const REFUSED: readonly (readonly [bytes: string, reason: string])[] = [
   [requestHead('GET', '/', [HOST]), 'credential_missing'],
   [requestHead('GET', '//', [HOST]), 'request_ambiguous'],
@@ -23,9 +23,9 @@ const REFUSED: readonly (readonly [bytes: string, reason: string])[] = [
 
 describe('RFC 9457 §3.1.1: type', () => {
   test.each([
-    ['by default leads to the documentation', {}, (reason: string) => `${REASONS_PAGE}${reason}`],
-    ['leads to the page of the operator', { problemTypeBase: MIRROR }, (reason: string) => `${MIRROR}${reason}`],
-    ['is about:blank where no link is wanted', { problemTypeBase: 'about:blank' }, () => 'about:blank'],
+    ['points to the documentation by default', {}, (reason: string) => `${REASONS_PAGE}${reason}`],
+    ['points to the page of the operator', { problemTypeBase: MIRROR }, (reason: string) => `${MIRROR}${reason}`],
+    ['is about:blank if so configured', { problemTypeBase: 'about:blank' }, () => 'about:blank'],
   ])('%s', async (_title, config, typeFor) => {
     await using gateway = await startGateway({ config });
     for (const [bytes, reason] of REFUSED) {
@@ -34,7 +34,7 @@ describe('RFC 9457 §3.1.1: type', () => {
     }
   });
 
-  test('a reload changes it, also for what the parser refuses', async () => {
+  test('changes with a reload, even for requests that the parser refuses', async () => {
     await using gateway = await startGateway();
     await gateway.apply(parseTestConfig({ config: { problemTypeBase: MIRROR } }));
     for (const [bytes, reason] of REFUSED) {
@@ -42,7 +42,7 @@ describe('RFC 9457 §3.1.1: type', () => {
     }
   });
 
-  test('the admin listener has the same', async () => {
+  test('is the same on the admin listener', async () => {
     await using instance = await startInstance({ config: { problemTypeBase: MIRROR } });
     const { port } = instance.instance.addresses['admin']!;
     expect(typeOf(await rawRequest(port, requestHead('GET', '/nothing', ['Host: localhost'])))).toBe(
@@ -53,13 +53,13 @@ describe('RFC 9457 §3.1.1: type', () => {
     );
   });
 
-  test('has nothing in it but the base and the reason', () => {
+  test('consists of the base and the reason only', () => {
     const document = JSON.parse(problemDocument('route_forbidden', 'an-id', MIRROR)) as { type: string };
     expect(document.type).toBe(`${MIRROR}route_forbidden`);
   });
 });
 
-describe('the page that it leads to by default', () => {
+describe('the page that it points to by default', () => {
   const page = readFileSync(join(import.meta.dirname, '../../docs/reference/reasons.md'), 'utf8');
 
   test('is the one that the site publishes', () => {
@@ -83,4 +83,4 @@ test.each([
   'https://',
   'about:blank#',
   '',
-])('%j is no base', (text) => expect(problemTypeBase().safeParse(text).success).toBe(false));
+])('%j is not a valid base', (text) => expect(problemTypeBase().safeParse(text).success).toBe(false));

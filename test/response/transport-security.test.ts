@@ -12,12 +12,18 @@ const behindProxy = (trustedProxies: readonly string[]) => ({
 });
 
 test.each([
-  ['by https, by the word of a trusted proxy', ORIGINS.https, ['127.0.0.1'], ['X-Forwarded-Proto: https'], HSTS],
-  ['by http, by the word of a trusted proxy', ORIGINS.https, ['127.0.0.1'], ['X-Forwarded-Proto: http'], undefined],
-  ['to an https origin, about which no proxy says anything', ORIGINS.https, [], [], HSTS],
+  ['over https, according to a trusted proxy', ORIGINS.https, ['127.0.0.1'], ['X-Forwarded-Proto: https'], HSTS],
+  ['over http, according to a trusted proxy', ORIGINS.https, ['127.0.0.1'], ['X-Forwarded-Proto: http'], undefined],
+  ['to an https origin, without a trusted proxy', ORIGINS.https, [], [], HSTS],
   ['to an http origin', ORIGINS.http, [], [], undefined],
-  ['to an http origin, https by the word of anybody', ORIGINS.http, [], ['X-Forwarded-Proto: https'], undefined],
-])('RFC 6797 §7: an answer of ours to a request %s', async (_how, publicOrigin, proxies, headers, expected) => {
+  [
+    'to an http origin, over https according to an untrusted client',
+    ORIGINS.http,
+    [],
+    ['X-Forwarded-Proto: https'],
+    undefined,
+  ],
+])("RFC 6797 §7: the gateway's own answer to a request %s", async (_how, publicOrigin, proxies, headers, expected) => {
   await using gateway = await startGateway({ config: { publicOrigin, ...behindProxy(proxies) } });
   const host = `Host: ${new URL(publicOrigin).host}`;
   for (const path of ['/.well-known/jwks.json', '/needs-a-session']) {
@@ -26,7 +32,7 @@ test.each([
   }
 });
 
-test('an answer of an upstream passes as it is', async () => {
+test('an answer of an upstream is relayed without the header', async () => {
   await using upstream = await RecordingUpstream.start();
   const routes = [{ id: 'app', match: { path: '/' }, credential: 'none' }];
   await using gateway = await startGateway({ upstream: upstream.origin, routes, config: behindProxy(['127.0.0.1']) });

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { passLinesOn } from '../../../src/process/workers/lines.ts';
 
-test('lines that come in any pieces are handed on whole, in order, with nothing between their parts', async () => {
+test('lines that arrive in pieces are passed on whole and in order', async () => {
   const line = fc.string({ unit: 'grapheme', maxLength: 40 }).map((text) => text.replaceAll('\n', ' '));
   await fc.assert(
     fc.asyncProperty(
@@ -29,7 +29,7 @@ test('lines that come in any pieces are handed on whole, in order, with nothing 
   );
 });
 
-test('a last line without an end, as a process leaves it that is killed, gets one', async () => {
+test('a last line without a newline, as a killed process leaves it, gets one', async () => {
   const written: string[] = [];
   const output = new PassThrough();
   passLinesOn(output, { write: (text) => void written.push(text) });

@@ -3,7 +3,7 @@ import { ReloadSeries } from '../../../src/process/series.ts';
 import { MetricsMerger, ProcessMetrics, someMetrics } from '../../../src/process/workers/merge-metrics.ts';
 import { MetricRegistry } from '../../../src/telemetry/registry.ts';
 
-/** What one process counts: some of every kind of metric. */
+/** The metrics of one process: some of every kind. */
 const counting = (amount: number): Promise<ProcessMetrics> => {
   const registry = new MetricRegistry();
   registry.counter('sessions_opened_total', '-', { method: ['password'] }).inc({ method: 'password' }, amount);
@@ -14,7 +14,7 @@ const counting = (amount: number): Promise<ProcessMetrics> => {
   new ReloadSeries(registry).reloads.inc({ result: 'applied' }, 50);
   return ProcessMetrics.of(registry.parts());
 };
-/** What the primary counts. */
+/** The metrics of the primary. */
 const reloaded = (times: number): Promise<ProcessMetrics> => {
   const registry = new MetricRegistry();
   new ReloadSeries(registry).reloads.inc({ result: 'applied' }, times);
@@ -40,7 +40,7 @@ async function value(
   return Number(found[0]?.split(' ').at(-1));
 }
 
-test('a worker hands over many series in answers that are a few milliseconds of work, and loses none', async () => {
+test('a worker hands over many series in small parts, and loses none', async () => {
   const registry = new MetricRegistry();
   const requests = registry.hotCounter('requests_total', '-', ['route']);
   for (let route = 0; route < 3_000; route += 1) requests.child({ route: `route-${route}` }).inc();
@@ -70,7 +70,7 @@ describe('metrics of several processes', () => {
     expect(await opened(all.slice(2))).toBe(6);
   });
 
-  test('counters and histograms are added up, gauges as each of them means it', async () => {
+  test('counters and histograms are added up; each gauge is merged by its own rule', async () => {
     const primary = await reloaded(3);
     const workers: [number, ProcessMetrics][] = [
       [1, await counting(1)],
@@ -85,11 +85,11 @@ describe('metrics of several processes', () => {
     expect(await of('sallyport_open_connections')).toBe(3);
     expect(await of('sallyport_store_up')).toBe(0);
     expect(await of('sallyport_signing_key_age_seconds')).toBe(200);
-    // About the gateway as a whole: the primary alone.
+    // Metrics of the gateway as a whole come from the primary alone.
     expect(await of('sallyport_config_reloads_total{result="applied"}')).toBe(3);
   });
 
-  test('a total never goes down: not when a worker is silent, nor when it ends, nor when another takes its place', async () => {
+  test('a total never decreases, whether a worker is silent, exits or is replaced', async () => {
     const merger = new MetricsMerger();
     const primary = await reloaded(0);
     const opened = (workers: [number, ProcessMetrics][]) => value(merger, primary, workers, OPENED);
@@ -117,7 +117,7 @@ describe('metrics of several processes', () => {
     expect(await value(merger, primary, [[1, await counting(2)]], 'sallyport_open_connections')).toBe(2);
   });
 
-  test('what a single worker counts is written as that worker would write it', async () => {
+  test('the metrics of a single worker are written as it would write them', async () => {
     const registry = new MetricRegistry();
     registry.counter('odd_total', 'With "quotes"', { label: ['a"b\\c\nd'] }).inc({ label: 'a"b\\c\nd' }, 1.5);
     registry.histogram('rare_seconds', '-', [0.1, 1], { kind: ['x'] }).observe({ kind: 'x' }, 0.5);
@@ -130,7 +130,7 @@ describe('metrics of several processes', () => {
     expect(text.replaceAll(/^.*sallyport_config_.*\n/gm, '')).toBe(await registry.text());
   });
 
-  test('R10: many series are merged in slices, between which the event loop runs', async () => {
+  test('R10: many series are merged in slices that let the event loop run', async () => {
     const many = (amount: number) => {
       const registry = new MetricRegistry();
       const family = registry.hotHistogram('overhead_seconds', '-', [0.001, 0.0025, 0.005, 0.01], ['route']);

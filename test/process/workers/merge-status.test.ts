@@ -15,7 +15,7 @@ const route = (id: string, pattern: string, requests: number): RouteStatus => ({
 const listed = <Row>(...rows: readonly Row[]): Listed<Row> => ({ rows, total: rows.length });
 
 describe('routes of several workers', () => {
-  test('are in the order of the first one, with the sums of all', () => {
+  test("are in the first worker's order, with the sums of all", () => {
     const merged = mergedRoutes([
       listed(route('b', '/b', 1), route('a', '/a', 10)),
       listed(route('b', '/b', 100), route('a', '/a', 1_000)),
@@ -27,7 +27,7 @@ describe('routes of several workers', () => {
     expect(merged.total).toBe(2);
   });
 
-  test('patterns of one route stay apart', () => {
+  test('keep the patterns of one route apart', () => {
     const both = listed(route('a', '/a', 1), route('a', '/b', 1));
     expect(mergedRoutes([both, both]).rows.map(({ pattern, counts }) => [pattern, counts.requests])).toEqual([
       ['/a', 2],
@@ -35,17 +35,17 @@ describe('routes of several workers', () => {
     ]);
   });
 
-  test('while they differ, as in a reload, every route is there', () => {
+  test('are all listed while the workers differ, as during a reload', () => {
     const merged = mergedRoutes([listed(route('old', '/', 1)), listed(route('new', '/', 2), route('newer', '/n', 3))]);
     expect([merged.rows.map(({ id }) => id), merged.total]).toEqual([['old', 'new', 'newer'], 2]);
   });
 
-  test('of no worker are none', () => {
+  test('are empty without workers', () => {
     expect(mergedRoutes([])).toEqual({ rows: [], total: 0 });
   });
 });
 
-test('a server that one of two workers has ejected is ejected in one of two, until it is tried there', () => {
+test('a server that one of two workers has ejected is shown as ejected in one of two', () => {
   const upstream = (ejectedIn: number, ejectedForMs: number, busy: number): UpstreamStatus => ({
     name: 'app',
     protocol: 'HTTP/2',

@@ -6,19 +6,19 @@ test.each([
   ['a ConfigFault', new ConfigFault('one line'), ConfigFault, undefined],
   ['a DependencyFault', new DependencyFault('store_unavailable', 'no answer'), DependencyFault, 'store_unavailable'],
   ['anything else', new TypeError('undefined is not a function'), GatewayFault, 'bug'],
-])('%s is of the same kind on the other side, with its message', (_title, fault, kind, reason) => {
+])('%s keeps its kind and message across processes', (_title, fault, kind, reason) => {
   const crossed = readFault(structuredClone(writeFault(fault)));
   expect(crossed).toBeInstanceOf(kind);
   expect(crossed.message).toBe(fault.message);
   expect((crossed as Partial<GatewayFault>).reason).toBe(reason);
 });
 
-test('a reason that this version does not know is a bug', () => {
+test('an unknown reason is a bug', () => {
   expect(readFault({ kind: 'from_the_future', message: 'm' })).toMatchObject({ reason: 'bug' });
   expect(readFault({ kind: '__proto__', message: 'm' })).toMatchObject({ reason: 'bug' });
 });
 
-test('messages of others on the same channel are ignored', () => {
+test('foreign messages on the same channel are ignored', () => {
   for (const message of [null, undefined, 'call', 7, {}, { cmd: 'NODE_x' }, { type: 'prom-client:getMetricsReq' }]) {
     expect(isCall(message)).toBe(false);
     expect(isReply(message)).toBe(false);
