@@ -1,14 +1,14 @@
 /** Revocations, and a store that is down, with a real Redis. */
 
 import { expect, test } from 'vitest';
-import { startGateway } from '../support/gateway.ts';
+import { SOON_UNANSWERED, startGateway } from '../support/gateway.ts';
 import { RedisServer } from '../support/redis.ts';
 import { until } from '../support/until.ts';
 import { ALL_FORMS, AuthorizerStage, reasonOf } from './stage.ts';
 
 test('promise 5: a session that another replica ends is refused within a second', async () => {
   await using redis = await RedisServer.start();
-  const store = { redis: { url: `redis://127.0.0.1:${redis.port}` } };
+  const store = { redis: { url: redis.url } };
   await using stage = await AuthorizerStage.start({ config: { store } });
   await using replica = await startGateway({ config: { store } });
   const cookie = `Cookie: __Host-sid=${await replica.sessionId('zoe')}`;
@@ -20,7 +20,7 @@ test('promise 5: a session that another replica ends is refused within a second'
 
 test('promise 6: while the store is down, a question that needs it gets 503, never a permit or a login', async () => {
   await using redis = await RedisServer.start();
-  const store = { redis: { url: `redis://127.0.0.1:${redis.port}`, connectTimeout: '1s', commandTimeout: '500ms' } };
+  const store = { redis: { url: redis.url, ...SOON_UNANSWERED } };
   await using stage = await AuthorizerStage.start({ config: { store } });
   const cookie = await stage.gateway.cookie();
   await using other = await AuthorizerStage.start({ config: { store } });

@@ -6,7 +6,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { sessionHandle } from '../../src/authentication/session/session-id.ts';
 import { FROM_OUR_PAGE, JSON_TYPE, PASSWORD, reasonOf, sessionIdIn, USERS } from '../endpoints/login/fixture.ts';
-import { HOST, PUBLIC_ORIGIN } from '../support/gateway.ts';
+import { HOST, PUBLIC_ORIGIN, SOON_UNANSWERED } from '../support/gateway.ts';
 import { asSessionId } from '../support/names.ts';
 import { GatewayProcess } from '../support/process.ts';
 import { RawConnection, type RawResponse, rawRequest, requestHead } from '../support/raw-client.ts';
@@ -44,7 +44,7 @@ const start = (url: string, cache: Record<string, unknown> = {}) =>
     files: { 'users.yaml': USERS },
     upstream: upstream.origin,
     config: {
-      store: { redis: { url, commandTimeout: '1s' } },
+      store: { redis: { url, ...SOON_UNANSWERED } },
       session: { cache },
       login: { password: { usersFile: 'users.yaml' } },
     },

@@ -8,7 +8,14 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { TokenRevocationRequest } from '../../src/admin/control.ts';
 import { LocalControl } from '../../src/gateway/control.ts';
 import type { SessionHandle } from '../../src/jwt/names.ts';
-import { HOST, PUBLIC_ORIGIN, parseTestConfig, startGateway, type TestGateway } from '../support/gateway.ts';
+import {
+  HOST,
+  PUBLIC_ORIGIN,
+  parseTestConfig,
+  SOON_UNANSWERED,
+  startGateway,
+  type TestGateway,
+} from '../support/gateway.ts';
 import { TokenAuthority } from '../support/issuers/token-authority.ts';
 import { asHandle, asJti } from '../support/names.ts';
 import { GatewayProcess } from '../support/process.ts';
@@ -35,12 +42,12 @@ afterAll(async () => {
 });
 
 /** Patient, since on a busy machine Redis is kept waiting itself. */
-const store = (url: string, commandTimeout = '10s') => ({ redis: { url, commandTimeout } });
+const store = (url: string, more: object = {}) => ({ redis: { url, ...more } });
 
-function startIngress(url: string, commandTimeout?: string): Promise<TestGateway> {
+function startIngress(url: string, more: object = {}): Promise<TestGateway> {
   return startGateway({
     upstream: upstream.origin,
-    config: { store: store(url, commandTimeout) },
+    config: { store: store(url, more) },
     routes: [{ id: 'billing', match: { path: '/billing' }, credential: 'session', audience: 'billing' }],
   });
 }
@@ -317,8 +324,8 @@ describe('an outage', () => {
 
   test('Redis stops and goes on (SIGSTOP): what was revoked before and after is refused, by both gateways', async () => {
     await using redis = await RedisServer.start();
-    await using ingress = await startIngress(redis.url, '1s');
-    await using sidecar = await startSidecar(ingress, redis.url, { store: store(redis.url, '1s') });
+    await using ingress = await startIngress(redis.url, SOON_UNANSWERED);
+    await using sidecar = await startSidecar(ingress, redis.url, { store: store(redis.url, SOON_UNANSWERED) });
     const [before, after] = await Promise.all([authority.token({ jti: 'before' }), authority.token({ jti: 'after' })]);
     await refusedAfterMs(sidecar, before, () => revoke(ingress, byJti(before)));
     redis.freeze();

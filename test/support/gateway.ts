@@ -129,6 +129,9 @@ function patient(store: unknown): unknown {
     : store;
 }
 
+/** Where Redis stops answering: soon enough not to be waited for, late enough for a busy machine to answer before that. */
+export const SOON_UNANSWERED = { commandTimeout: '3s' };
+
 /** Made once: making it takes longer than the start of a gateway. */
 const schema = configSchema({ baseDir: process.cwd(), fileProblem: () => null });
 

@@ -2,13 +2,14 @@
 
 import { expect, test } from 'vitest';
 import { systemClocks } from '../../../src/lib/clock.ts';
+import { SOON_UNANSWERED } from '../../support/gateway.ts';
 import { RedisServer } from '../../support/redis.ts';
 import { until } from '../../support/until.ts';
 import { jsonOf } from '../login/fixture.ts';
 import { CLIENT, CommandLineStage, fieldsOf, newAttempt } from './fixture.ts';
 
 const start = (url: string) =>
-  CommandLineStage.start({ clocks: systemClocks, config: { store: { redis: { url, commandTimeout: '1s' } } } });
+  CommandLineStage.start({ clocks: systemClocks, config: { store: { redis: { url, ...SOON_UNANSWERED } } } });
 
 test('a code from one replica works on another, once', async () => {
   await using redis = await RedisServer.start();
@@ -79,4 +80,4 @@ test('while Redis does not answer, every step gets 503 and none asks for a new l
     return answer.status !== 503;
   }, 'it answers again');
   expect(answer.status).toBe(200);
-}, 60_000);
+});

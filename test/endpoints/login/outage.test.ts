@@ -4,7 +4,7 @@
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemClocks } from '../../../src/lib/clock.ts';
-import { PUBLIC_ORIGIN } from '../../support/gateway.ts';
+import { PUBLIC_ORIGIN, SOON_UNANSWERED } from '../../support/gateway.ts';
 import { RedisServer } from '../../support/redis.ts';
 import { until } from '../../support/until.ts';
 import { events, FROM_OUR_PAGE, JSON_TYPE, LoginStage, PASSWORD, reasonOf } from './fixture.ts';
@@ -21,11 +21,11 @@ afterAll(async () => {
   await redis[Symbol.asyncDispose]();
 });
 
-const storeIn = (commandTimeout: string) => ({ store: { redis: { url: redis.url, commandTimeout } } });
+const withRedis = (more: object = {}) => ({ store: { redis: { url: redis.url, ...more } } });
 
 describe('while Redis does not answer', () => {
   test('SES-07: logins, logouts and lists get 503, cookies stay, and service resumes afterwards', async () => {
-    await using stage = await LoginStage.start({ clocks: systemClocks, config: storeIn('1s') });
+    await using stage = await LoginStage.start({ clocks: systemClocks, config: withRedis(SOON_UNANSWERED) });
     const cookie = await stage.cookieOf('alice');
     redis.freeze();
     try {
@@ -54,8 +54,8 @@ describe('while Redis does not answer', () => {
 
 describe('with two replicas', () => {
   test('SES-06: a login or logout on one takes effect on the other', async () => {
-    await using one = await LoginStage.start({ clocks: systemClocks, config: storeIn('10s') });
-    await using other = await LoginStage.start({ clocks: systemClocks, config: storeIn('10s') });
+    await using one = await LoginStage.start({ clocks: systemClocks, config: withRedis() });
+    await using other = await LoginStage.start({ clocks: systemClocks, config: withRedis() });
     const cookie = await one.cookieOf('alice');
     expect((await other.get('/auth/session', cookie)).status).toBe(200);
     expect((await other.send('POST', '/auth/logout', [cookie, ...FROM_OUR_PROGRAM])).status).toBe(204);
@@ -64,7 +64,7 @@ describe('with two replicas', () => {
   });
 
   test('failed logins count together', async () => {
-    const options = { config: storeIn('10s'), login: { throttle: { freeAttemptsPerAccount: 2 } } };
+    const options = { config: withRedis(), login: { throttle: { freeAttemptsPerAccount: 2 } } };
     await using one = await LoginStage.start(options);
     await using other = await LoginStage.start(options);
     expect((await one.logIn('bob', 'wrong')).status).toBe(401);

@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { newSeed, parseRefreshToken, successorOf } from '../../../src/endpoints/refresh/refresh-token.ts';
 import { systemClocks } from '../../../src/lib/clock.ts';
 import { unavailable } from '../../../src/store/redis/connection/faults.ts';
+import { SOON_UNANSWERED } from '../../support/gateway.ts';
 import { someHandle } from '../../support/names.ts';
 import { RedisServer } from '../../support/redis.ts';
 import { openStore } from '../../support/redis-store.ts';
@@ -13,7 +14,7 @@ import { events, jsonOf, metricValue, reasonOf } from '../login/fixture.ts';
 import { RefreshStage, refreshCookieIn } from './fixture.ts';
 
 const start = (url: string, refresh: object = {}) =>
-  RefreshStage.start({ clocks: systemClocks, refresh, config: { store: { redis: { url, commandTimeout: '1s' } } } });
+  RefreshStage.start({ clocks: systemClocks, refresh, config: { store: { redis: { url, ...SOON_UNANSWERED } } } });
 const noTheft = (stage: RefreshStage) => expect(events(stage.login, 'refresh_reuse_detected')).toEqual([]);
 
 /** The store's part of a refresh: the presented token, its family's handle, and the proposed successor. */

@@ -4,6 +4,7 @@
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { TestClocks } from '../../support/clocks.ts';
+import { SOON_UNANSWERED } from '../../support/gateway.ts';
 import { RedisServer } from '../../support/redis.ts';
 import { until } from '../../support/until.ts';
 import { AS_ORDERS, accessTokenOf, basic, errorOf, SECRET, TokenStage, type TokenStageOptions } from './fixture.ts';
@@ -15,8 +16,8 @@ beforeAll(async () => {
 afterAll(() => redis[Symbol.asyncDispose]());
 
 const OWN = { grant_type: 'client_credentials' };
-const start = (options: TokenStageOptions = {}, commandTimeout = '10s') =>
-  TokenStage.start({ ...options, config: { store: { redis: { url: redis.url, commandTimeout } } } });
+const start = (options: TokenStageOptions = {}, redisTimes: object = {}) =>
+  TokenStage.start({ ...options, config: { store: { redis: { url: redis.url, ...redisTimes } } } });
 
 /** Two replicas that share the store. */
 async function startTwo() {
@@ -78,7 +79,7 @@ describe('with Redis', () => {
 
 describe('while Redis does not answer', () => {
   test('JWT-44: assertions, session exchanges and wrong secrets get 503, not a token or invalid_client', async () => {
-    await using stage = await start({ tokenEndpoint: { throttle: { freeAttemptsPerClient: 5 } } }, '1s');
+    await using stage = await start({ tokenEndpoint: { throttle: { freeAttemptsPerClient: 5 } } }, SOON_UNANSWERED);
     const presented = await stage.userToken();
     const assertion = await stage.asStock();
     redis.freeze();

@@ -3,6 +3,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemClocks } from '../../../../src/lib/clock.ts';
 import { PlainBrowser } from '../../../support/browsers/plain-browser.ts';
+import { SOON_UNANSWERED } from '../../../support/gateway.ts';
 import { RedisServer } from '../../../support/redis.ts';
 import { until } from '../../../support/until.ts';
 import { PASSWORD } from '../fixture.ts';
@@ -14,7 +15,7 @@ let other: OriginsStage;
 
 beforeAll(async () => {
   redis = await RedisServer.start();
-  const config = { store: { redis: { url: redis.url, commandTimeout: '1s' } } };
+  const config = { store: { redis: { url: redis.url, ...SOON_UNANSWERED } } };
   const start = () => OriginsStage.start({ clocks: systemClocks, config });
   [one, other] = await Promise.all([start(), start()]);
 });
@@ -82,7 +83,7 @@ describe('while Redis does not answer', () => {
     // A replica that has just started has cached neither links nor sessions.
     await using fresh = await OriginsStage.start({
       clocks: systemClocks,
-      config: { store: { redis: { url: redis.url, commandTimeout: '1s' } } },
+      config: { store: { redis: { url: redis.url, ...SOON_UNANSWERED } } },
     });
     redis.freeze();
     try {

@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { OidcStage, type OidcStageOptions } from '../../../../attack/oidc-stage.ts';
 import { TestClocks } from '../../../../support/clocks.ts';
-import { HOST, PUBLIC_ORIGIN, startGateway } from '../../../../support/gateway.ts';
+import { HOST, PUBLIC_ORIGIN, SOON_UNANSWERED, startGateway } from '../../../../support/gateway.ts';
 import type { Misbehaviour } from '../../../../support/providers/misbehaviour.ts';
 import { type RawResponse, rawRequest, requestHead } from '../../../../support/raw-client.ts';
 import { RedisServer } from '../../../../support/redis.ts';
@@ -149,7 +149,7 @@ describe('a logout token during an outage', () => {
   test('gets 503 while the store is down, and works later', async () => {
     await using redis = await RedisServer.start();
     await using proxy = await RedisProxy.start(redis.port);
-    const config = { store: { redis: { url: proxy.url, commandTimeout: '1s' } } };
+    const config = { store: { redis: { url: proxy.url, ...SOON_UNANSWERED } } };
     await using stage = await loggedIn({ config });
     const token = stage.provider.logoutToken({ sid: 'session-1' });
     proxy.block();
