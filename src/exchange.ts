@@ -30,7 +30,7 @@ export interface UnreadAnswer {
   readonly headers: readonly string[];
 }
 
-/** Answers the requests of one listener, as one configuration has it. */
+/** Answers the requests of one listener, under one configuration. */
 export interface Handler {
   /** Series of requests that match no route, and of what never becomes a request. */
   readonly unmatched: RouteMetrics;

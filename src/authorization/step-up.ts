@@ -68,7 +68,7 @@ function denialsOf(requirement: Requirement, scheme: 'Bearer' | 'Session'): Reco
   };
 }
 
-/** In words, because no parameter of a challenge has them. */
+/** In words, because challenges have no parameter for them. */
 function describeMeans(means: Requirement['amr']): string {
   if (means === undefined) return '';
   return 'all' in means ? means.all.join(' and ') : ('any' in means ? means.any : means).join(' or ');

@@ -56,7 +56,7 @@ export class Endpoints {
     for (const row of rows) this.#byPath.set(row.path, [...(this.#byPath.get(row.path) ?? []), row]);
   }
 
-  /** A path as the row of its endpoint has it. @param path  of a request that {@link match} has an endpoint for */
+  /** A path as the row of its endpoint states it. @param path  of a request that {@link match} has an endpoint for */
   pathOf(path: string): string {
     return this.#byPath.has(path) ? path : withHandle(path);
   }

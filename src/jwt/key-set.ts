@@ -13,7 +13,7 @@ export interface KeySet {
    * Returns without a promise when the set is in memory. A remote set is fetched again for an unknown `kid`, at most once
    * per cool-down.
    *
-   * @param kid  as the token's header has it, unverified; `null` when it has none
+   * @param kid  as the token's header states it, unverified; `null` when it has none
    * @returns the key with that `kid`; without a `kid` the only key for the algorithm; `null` when there is none
    * @throws the error that the set was created with, as a rejection or directly, when no usable set is available
    */

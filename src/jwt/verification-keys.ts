@@ -13,7 +13,7 @@ import { isRocaModulus } from './roca.ts';
 
 /** A key that can verify signatures of one issuer. */
 export interface VerificationKey {
-  /** As the set has it; `null` when it has none. */
+  /** As the set states it; `null` when there is none. */
   readonly kid: string | null;
   /** RFC 7638 thumbprint: the same each time the set is read. */
   readonly thumbprint: string;

@@ -16,8 +16,8 @@ export const MAX_CLOCK_SKEW_MS = 300_000;
 export const CLOCK_LEEWAY_MS: number = 2 * MAX_CLOCK_SKEW_MS;
 
 /**
- * How long what is good for one use is remembered beyond its end. One replica may have used it by a clock that is ahead, and another
- * may still accept it by one that is behind; no clock is taken to be wrong by more than half of this.
+ * How long a single-use value is remembered beyond its end. One replica may have used it by a clock that is ahead,
+ * and another may still accept it by one that is behind; no clock is taken to be wrong by more than half of this.
  */
 export const USED_LEEWAY_MS = 60_000;
 

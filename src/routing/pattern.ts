@@ -47,7 +47,7 @@ export function formatPattern(pattern: RoutePattern): string {
   return `${pattern.host}/${path}${ending}`;
 }
 
-/** The path of a pattern as the configuration has it. */
+/** The path of a pattern as written in the configuration. */
 export const patternPath = (pattern: RoutePattern): string => {
   const path = writtenSegments(pattern);
   return pattern.end === 'rest' ? `/${path}${path === '' ? '*' : '/*'}` : `/${path}`;

@@ -38,7 +38,7 @@ const CUTS: readonly PathReading[] = [
   (marked) => marked.replace(/;[^/]*/g, ''),
   // The same, after escapes are decoded.
   (marked) => marked.replace(/[; ][^/]*/g, ''),
-  // RFC 1808 §2.4.5, as Python's `urlparse` has it: in the last segment only.
+  // RFC 1808 §2.4.5, as in Python's `urlparse`: in the last segment only.
   (marked) => {
     const semicolon = marked.indexOf(';', marked.lastIndexOf('/'));
     return semicolon === -1 ? marked : marked.slice(0, semicolon);

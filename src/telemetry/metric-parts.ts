@@ -117,7 +117,7 @@ const exemplarText = (exemplar: Exemplar | undefined): string => {
   return ` # {trace_id="${traceId}",span_id="${spanId}"} ${valueSec} ${(timeMs / 1_000).toFixed(3)}`;
 };
 
-/** The bound of a bucket is a label, compared as text: OpenMetrics has it as a floating-point number, `1.0`. */
+/** The bound of a bucket is a label, compared as text: OpenMetrics writes it as a floating-point number, `1.0`. */
 const floatText = (bound: string) => (/^\d+$/.test(bound) ? `${bound}.0` : bound);
 
 /** As prom-client writes them, and as OpenMetrics wants them. */

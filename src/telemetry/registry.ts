@@ -135,7 +135,7 @@ export class MetricRegistry {
     return new HotHistogramFamily(this.prometheus, PREFIX + name, help, labelNames, bucketsSec);
   }
 
-  /** Does something before each scrape, such as removing what is out of date. */
+  /** Runs a function before each scrape, for example to remove what is out of date. */
   beforeScrape(work: () => void): void {
     this.#beforeScrape.push(work);
   }

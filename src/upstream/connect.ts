@@ -26,7 +26,8 @@ type Connected = (...result: [error: Error, socket: null] | [error: null, socket
 /**
  * Makes one connection.
  *
- * @param onread  takes what the server sends in place of the stream, which then carries nothing; default: the stream has it
+ * @param onread  takes what the server sends in place of the stream, which then carries nothing; default: the stream
+ *   gets it
  */
 export type Connect = (connected: Connected, onread?: OnReadOpts) => void;
 

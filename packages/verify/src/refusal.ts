@@ -17,7 +17,7 @@ export interface GuardOptions {
   readonly onRefused?: (error: VerifyError) => void;
 }
 
-/** The part of an incoming request that the adapters read, as `node:http` has it. */
+/** The part of an incoming request that the adapters read, as `node:http` provides it. */
 export interface RequestHeaders {
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly headersDistinct?: Readonly<Record<string, string[] | undefined>>;

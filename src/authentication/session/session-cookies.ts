@@ -47,7 +47,7 @@ export class SessionCookies {
   }
 
   /**
-   * The user of a cookie, as {@link Sessions.authenticate} has it.
+   * The user of a cookie, as {@link Sessions.authenticate} returns it.
    *
    * @throws DependencyFault `store_unavailable`, as a rejection
    */
@@ -58,7 +58,7 @@ export class SessionCookies {
       : sessionId.then((id) => this.#sessions.authenticate(id));
   }
 
-  /** The same without counting as use, as {@link Sessions.look} has it. */
+  /** The same without counting as use, as {@link Sessions.look} returns it. */
   async look(cookie: string, origin: string | null): Promise<UserPrincipal | Denial> {
     return this.#sessions.look(await this.sessionIdOf(cookie, origin));
   }

@@ -301,8 +301,8 @@ export class Sessions {
   }
 
   /**
-   * The user of a session cookie, as {@link authenticate} has it, but asking does not count as use of the session. Its record
-   * has the last use that is known here.
+   * The user of a session cookie, as {@link authenticate} returns it, but asking does not count as use of the session.
+   * Its record has the last use that is known here.
    *
    * @returns the user, or a Denial `session_invalid` | `session_unknown` | `session_expired`
    * @throws DependencyFault `store_unavailable`, as a rejection

@@ -16,7 +16,7 @@ export async function openUsers(path: string, mayBeMissing: boolean): Promise<Do
   return parseDocument(text);
 }
 
-/** A user as the file has it. */
+/** A user as written in the file. */
 export interface WrittenUser {
   readonly name: string;
   readonly subject?: string;

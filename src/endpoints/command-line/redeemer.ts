@@ -79,7 +79,7 @@ export class Redeemer {
   /**
    * Redeems an approval, once.
    *
-   * @param problemOf  what is wrong with the presentation of it
+   * @param problemOf  what is wrong with how it is presented
    * @returns as {@link redeemCode}
    */
   async redeem(

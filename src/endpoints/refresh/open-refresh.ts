@@ -13,7 +13,7 @@ import { Refresher } from './refresher.ts';
 import type { RefreshConfig } from './section.ts';
 import type { RefreshSeries } from './series.ts';
 
-/** Refresh tokens, as one configuration has them. */
+/** Refresh tokens, as one configuration defines them. */
 export interface Refresh {
   readonly cookie: RefreshCookie;
   readonly accessTokens: AccessTokens;

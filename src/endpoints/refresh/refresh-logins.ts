@@ -100,7 +100,7 @@ export class RefreshLogins {
   /**
    * What a login should begin.
    *
-   * @param asked  what it asks for; `null` when for nothing
+   * @param asked  what it asks for; `null` for nothing
    * @returns the kind of client, `null` for no refresh token, or a Denial `token_request_invalid` | `origin_forbidden`
    */
   wanted(asked: RefreshClient | null, request: ScreenedRequest): RefreshClient | null | Denial {

@@ -70,7 +70,7 @@ ${
     };
   };
 
-/** Says that the session here has ended, and continues to the provider, which has a session of its own. */
+/** Says that the session here has ended, with a link to the provider, which has a session of its own. */
 export const loggedOutHerePage =
   ({ label, url }: { readonly label: string; readonly url: string }): PageText =>
   ({ loggedOut }) => ({

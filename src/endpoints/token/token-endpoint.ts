@@ -2,9 +2,9 @@
  * token: `POST {base}/token` (RFC 6749 §3.2, RFC 8693). A service authenticates and gets a token.
  *
  * Input: a form and exactly one client credential; a session cookie is never looked at. Output: a token, or an error as
- * RFC 6749 §5.2 has them; never cacheable. Fails with 503 when the store, an issuer's keys or the signing key is
- * unavailable: then nothing is issued, and no client is reported as unknown; so too when the audit stream has to be written and
- * cannot be. Every outcome is counted and audited.
+ * RFC 6749 §5.2 defines it; never cacheable. Fails with 503 when the store, an issuer's keys or the signing key is
+ * unavailable: then nothing is issued, and no client is reported as unknown; so too when the audit stream has to be
+ * written and cannot be. Every outcome is counted and audited.
  */
 
 import type { Clients } from '../../authentication/client/clients.ts';

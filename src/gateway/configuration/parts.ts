@@ -1,7 +1,7 @@
 /**
  * The parts of the gateway that have something to say about a configuration: the one list in which a new part is named.
- * Each brings the codes of its findings and the rules between its keys; its keys are composed in `schema.ts`, and
- * what is opened of it in `compile.ts`.
+ * Each brings the codes of its findings and the rules between its keys; its keys are composed in `schema.ts`, and what
+ * it opens in `compile.ts`.
  */
 
 import * as admin from '../../admin/lint.ts';

@@ -142,7 +142,7 @@ export const configSchema = (context: SchemaContext) =>
     })
     .meta({ id: 'Sallyport', title: 'Sallyport configuration' });
 
-/** The schema of a file whose files are not looked at: for what is made from the schema alone. */
+/** The schema of a configuration whose files are not checked: for what is generated from the schema alone. */
 export const bareSchema = () => configSchema({ baseDir: '/', fileProblem: () => null });
 
 /** A validated configuration: defaults filled in, durations in milliseconds, sizes in bytes, file paths absolute. */

@@ -54,7 +54,7 @@ function readName(written: string): string {
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const WRITTEN_UUID = /^~[\w-]{21}[AQgw]$/;
 
-/** A subject, with its part after the provider as {@link writeName} has it. */
+/** A subject, with its part after the provider as {@link writeName} writes it. */
 function writeSubject(subject: string): string {
   const nameAt = subject.indexOf('|') + 1;
   return subject.slice(0, nameAt) + writeName(subject.slice(nameAt));

@@ -23,7 +23,7 @@ interface Contradiction {
 }
 
 /**
- * Lists what the keys of the section say against each other. Whether its files can be used is not looked at, nor whether
+ * Lists what the keys of the section say against each other. Does not check whether its files can be used, or whether
  * `certFile` and `keyFile` come together, which every TLS section has in common.
  *
  * @throws ConfigFault when the URL is not one

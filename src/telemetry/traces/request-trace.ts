@@ -1,10 +1,10 @@
 /**
  * traces: the spans of a request that is recorded, by the OpenTelemetry SDK; nothing at all for the others.
  *
- * A span of the request as a server, one for what is asked of the upstream, and one for each thing in between that takes
- * time: a command to the store, a token that is signed, verified, exchanged or fetched. Attributes come from the configuration,
- * from closed sets, and from counting: never a path with its values, a query, a subject, an id, an address or a token
- * (test/e2e/secrets.test.ts greps the spans as well).
+ * A span of the request as a server, one for the request to the upstream, and one for each thing in between that takes
+ * time: a command to the store, a token that is signed, verified, exchanged or fetched. Attributes come from the
+ * configuration, from closed sets, and from counting: never a path with its values, a query, a subject, an id, an
+ * address or a token (test/e2e/secrets.test.ts greps the spans as well).
  *
  * Nothing here fails a request.
  */
@@ -112,12 +112,12 @@ export class RequestTrace {
     return CURRENT.run(this, work, ...parameters);
   }
 
-  /** What matched: a path as the configuration has it, with its parameters by name. */
+  /** What matched: a path as written in the configuration, with its parameters by name. */
   matched(path: string): void {
     this.#path = path;
   }
 
-  /** Begins the span of what the upstream is asked; once. @returns the `traceparent` for it */
+  /** Begins the span of the request to the upstream; once. @returns the `traceparent` for it */
   upstreamParent(): string {
     const startTime = this.#time(this.#clocks.monotonicMs());
     this.#upstream ??= this.#maker.start({ name: 'HTTP', role: 'client', startTime, parent: this.#context });
@@ -226,7 +226,7 @@ export function inSpan<T>(step: keyof typeof STEPS, work: () => T): T {
 /**
  * The same for a command to a store in another process.
  *
- * @param system     as `db.system.name` has it
+ * @param system     a value of `db.system.name`
  * @param operation  of a closed set
  */
 export function inStoreSpan<T>(system: 'redis', operation: string, work: () => T): T {

@@ -20,7 +20,9 @@ export type SettingValue = Values[OptionType];
 export interface Setting {
   readonly key: OptionKey;
   readonly value: SettingValue;
-  /** As its file has it: `cookie_expire`, `--cookie-expire`, `OAUTH2_PROXY_COOKIE_EXPIRE`, `providers[0].clientID`. */
+  /**
+   * As written in its file: `cookie_expire`, `--cookie-expire`, `OAUTH2_PROXY_COOKIE_EXPIRE`, `providers[0].clientID`.
+   */
   readonly name: string;
   /** The file. */
   readonly file: string;

@@ -99,7 +99,7 @@ async function authenticationOf(
   return isPost ? ClientSecretPost(secret) : ClientSecretBasic(secret);
 }
 
-/** The client of a provider, as the library has it. */
+/** The client of a provider, as the library represents it. */
 export async function clientConfiguration(
   settings: Pick<ProviderSettings, 'issuer' | 'clientId' | 'clockSkewMs'>,
   metadata: ProviderMetadata,

@@ -131,8 +131,8 @@ export class Users {
   }
 
   /**
-   * What to verify the password for an unknown account against, so that it costs what it costs for a known one: a hash
-   * of the same cost as some user's, the same for the same name every time, that no password has.
+   * The stand-in against which the password for an unknown account is verified, so that this costs as much as for a
+   * known one: a hash of the same cost as some user's, always the same for the same name, that no password has.
    */
   standIn(account: string): StandInUser {
     let sum = 0;

@@ -3,8 +3,9 @@
  *
  * This file: `POST {base}/backchannel-logout/NAME` (OpenID Connect Back-Channel Logout 1.0 §2.5 to §2.8). The provider itself
  * calls, without a browser, so cookies are ignored: the signed logout token is the only credential. Output: 200 once
- * every session that it names has ended, or an error as RFC 6749 §5.2 has them; never cacheable. While the store or the
- * keys of the provider are unavailable, 503: nobody is reported as logged out, and the same token can be sent again.
+ * every session that it names has ended, or an error as RFC 6749 §5.2 defines it; never cacheable. While the store or
+ * the keys of the provider are unavailable, 503: nobody is reported as logged out, and the same token can be sent
+ * again.
  */
 
 import { asGatewayFault, Denial, type GatewayFault, type Reason } from '../../../../errors.ts';

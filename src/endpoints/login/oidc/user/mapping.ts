@@ -72,7 +72,7 @@ export function mapUser(documents: ClaimDocuments, settings: MappingSettings): P
   return { providerSubject, subject: `${settings.name}|${providerSubject}`, attributes, groups, email };
 }
 
-/** Printable ASCII (OpenID Connect Core §2), or a whole number, as GitHub has it. */
+/** Printable ASCII (OpenID Connect Core §2), or a whole number, as GitHub sends it. */
 function subjectOf(value: unknown): string | null {
   const text = typeof value === 'number' && Number.isSafeInteger(value) ? String(value) : value;
   return typeof text === 'string' && text.length <= MAX_SUBJECT_LENGTH && SUBJECT.test(text) ? text : null;

@@ -33,7 +33,7 @@ export function verifiedEmail({ idToken, userinfo }: ClaimDocuments, settings: E
 /** The domain of a verified address, in lower case. */
 export const emailDomainOf = (email: string): string => email.slice(email.lastIndexOf('@') + 1).toLowerCase();
 
-/** The primary verified address of a list as GitHub has it (`GET /user/emails`). */
+/** The primary verified address of a list in GitHub's format (`GET /user/emails`). */
 function listedAddress(userinfo: ProviderClaims | null): string | null {
   const list = userinfo?.['emails'];
   if (!Array.isArray(list)) return null;
