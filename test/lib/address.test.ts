@@ -12,16 +12,16 @@ describe('the network of a client', () => {
     ['::1', '0:0:0:0'],
     ['::', '0:0:0:0'],
     ['64:ff9b::192.0.2.1', '64:ff9b:0:0'],
-  ])('of %s is %s', (address, network) => {
+  ])('at %s is %s', (address, network) => {
     expect(clientNetwork(address)).toBe(network);
   });
 
-  test('of 48 bits is the first three groups of an IPv6 address, and an IPv4 address itself', () => {
+  test('of 48 bits is three groups of an IPv6 address, or the whole IPv4 address', () => {
     expect(clientNetwork('2001:0db8::9', 48)).toBe('2001:db8:0');
     expect(clientNetwork('203.0.113.7', 48)).toBe('203.0.113.7');
   });
 
-  test('is the same for two IPv6 addresses exactly when their first 64 bits are', () => {
+  test('is the same for two IPv6 addresses exactly if their first 64 bits match', () => {
     const group = fc.integer({ min: 0, max: 0xffff });
     const address = fc.array(
       fc.constantFrom(0, 1, 0xffff).chain((n) => fc.oneof(fc.constant(n), group)),

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { basicPassword, bearerCredential, bearerToken, isBearerToken } from '../../src/lib/http/bearer.ts';
 import { challenge } from '../../src/lib/http/challenge.ts';
 
-describe('RFC 6750 §2.1: a Bearer token', () => {
+describe('RFC 6750 §2.1: the Bearer token', () => {
   test.each([
     ['Bearer abc', 'abc'],
     ['bearer abc', 'abc'],
@@ -22,11 +22,11 @@ describe('RFC 6750 §2.1: a Bearer token', () => {
     ['Basic abc', null],
     ['abc', null],
     ['', null],
-  ])('of %j is %j', (authorization, token) => {
+  ])('in %j is %j', (authorization, token) => {
     expect(bearerToken(authorization)).toBe(token);
   });
 
-  test('is read back as it was written, whatever it consists of', () => {
+  test('is read back as written, whatever its characters', () => {
     const character = fc.constantFrom(...'AZaz09-._~+/');
     const text = fc.tuple(fc.string({ unit: character, minLength: 1 }), fc.constantFrom('', '=', '=='));
     fc.assert(
@@ -37,7 +37,7 @@ describe('RFC 6750 §2.1: a Bearer token', () => {
     );
   });
 
-  test('has the same scheme in front of it when it is a secret of any characters', () => {
+  test('may be a secret of any characters after the same scheme', () => {
     expect(bearerCredential('bearer s3cret!')).toBe('s3cret!');
     expect(bearerCredential('Bearer  s3cret!')).toBe(' s3cret!');
     expect(bearerCredential('Basic s3cret!')).toBeNull();
@@ -49,7 +49,7 @@ test('RFC 9110 §11.6.1: a challenge is a scheme and its quoted parameters', () 
   expect(challenge('Basic', { realm: 'sallyport', charset: 'UTF-8' })).toBe('Basic realm="sallyport", charset="UTF-8"');
 });
 
-describe('RFC 7617 §2: the password of Basic', () => {
+describe('RFC 7617 §2: the Basic password', () => {
   test.each([
     ['Basic bWU6c2VjcmV0', 'secret'],
     ['basic bWU6c2VjcmV0', 'secret'],
@@ -64,11 +64,11 @@ describe('RFC 7617 §2: the password of Basic', () => {
     ['Bearer bWU6c2VjcmV0', null],
     ['Basic', null],
     ['', null],
-  ])('%j has %j', (written, password) => {
+  ])('in %j is %j', (written, password) => {
     expect(basicPassword(written)).toBe(password);
   });
 
-  test('is what was written, whatever it consists of', () => {
+  test('is read back as written, whatever its characters', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'grapheme' }), fc.string({ unit: 'grapheme' }), (user, password) => {
         fc.pre(!user.includes(':'));

@@ -45,7 +45,7 @@ test.each([
   expect(parseGrpcTimeout(value)).toBe(expected);
 });
 
-test('a timeout is written in the form of gRPC, never longer than it is, and at most one in a million shorter', () => {
+test('a formatted timeout is valid for gRPC, never too long, and at most 0.001% too short', () => {
   fc.assert(
     fc.property(fc.double({ min: -10, max: 99_999_999 * 3_600_000, noNaN: true }), (ms) => {
       const text = formatGrpcTimeout(ms);
@@ -59,7 +59,7 @@ test('a timeout is written in the form of gRPC, never longer than it is, and at 
   );
 });
 
-test('a message is printable ASCII, and is read back by percent-decoding', () => {
+test('an encoded message is printable ASCII and percent-decodes to the original', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'grapheme' }), (text) => {
       const encoded = grpcMessage(text);
@@ -76,6 +76,6 @@ test.each([
   ['x', null],
   [['0', '1'], null],
   [undefined, null],
-])('the status %j is %s', (value, expected) => {
+])('the status %j parses as %s', (value, expected) => {
   expect(parseGrpcStatus(value as string)).toBe(expected);
 });

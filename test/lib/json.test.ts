@@ -32,7 +32,7 @@ test.each([
   expect(judge(text)).toBe(expected);
 });
 
-test('what JSON.stringify writes has no duplicates, with whatever white space', () => {
+test('the output of JSON.stringify has no duplicates, whatever its white space', () => {
   const value = fc.jsonValue({ maxDepth: 4 });
   fc.assert(
     fc.property(value, fc.constantFrom('', ' ', '\t', '   '), (written, indent) => {
@@ -42,7 +42,7 @@ test('what JSON.stringify writes has no duplicates, with whatever white space', 
   );
 });
 
-test('a member that is written once more is noticed, wherever it is', () => {
+test('a duplicate member is found at any depth', () => {
   const object = fc.dictionary(fc.string(), fc.jsonValue({ maxDepth: 2 }), { minKeys: 1 });
   fc.assert(
     fc.property(object, fc.nat(), fc.nat(3), (written, at, depth) => {

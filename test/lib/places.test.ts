@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { Places } from '../../src/lib/concurrency/places.ts';
 
-test('S4: an IPv4 address is a client, and so is the /64 of an IPv6 address', () => {
+test('S4: a client is an IPv4 address or the /64 of an IPv6 address', () => {
   const places = new Places();
   places.ofClient('192.0.2.1').enter();
   places.ofClient('2001:db8:0:1::7').enter();
@@ -12,7 +12,7 @@ test('S4: an IPv4 address is a client, and so is the /64 of an IPv6 address', ()
   expect(places.ofClient('2001:db8:0:2::7').hasRoom(1)).toBe(true);
 });
 
-test('S4: a /48 has room for four times what one of its networks has', () => {
+test('S4: a /48 has four times the room of one of its networks', () => {
   const places = new Places();
   for (let network = 0; network < 4; network += 1) places.ofClient(`2001:db8:0:${network}::1`).enter();
   expect(places.ofClient('2001:db8:0:5::1').hasRoom(1)).toBe(false);
@@ -21,7 +21,7 @@ test('S4: a /48 has room for four times what one of its networks has', () => {
   expect(places.ofClient('2001:db8:0:5::1').hasRoom(1)).toBe(true);
 });
 
-test('S4: keys that come and go cost no memory', () => {
+test('S4: keys that come and go do not accumulate', () => {
   const places = new Places();
   for (let host = 0; host < 100_000; host += 1) {
     const place = places.ofClient(`2001:db8:${(host >> 8).toString(16)}:${(host & 255).toString(16)}::1`);
@@ -31,7 +31,7 @@ test('S4: keys that come and go cost no memory', () => {
   expect(places.size).toBeLessThan(5_000);
 });
 
-test('S4: counts are those of what has entered and not left, whatever was dropped meanwhile', () => {
+test('S4: counts stay exact while unused keys are dropped', () => {
   const step = fc.record({ network: fc.nat(20), leaves: fc.boolean(), strangers: fc.nat(600) });
   fc.assert(
     fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
@@ -57,7 +57,7 @@ test('S4: counts are those of what has entered and not left, whatever was droppe
   );
 });
 
-test('S4: a /48 whose first network comes at the moment of a sweep is counted all the same', () => {
+test('S4: a /48 is counted even if its first network arrives during a sweep', () => {
   for (let before = 1_015; before < 1_030; before += 1) {
     const places = new Places();
     for (let stranger = 0; stranger < before; stranger += 1) places.of(`stranger ${stranger}`);

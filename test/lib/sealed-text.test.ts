@@ -5,7 +5,7 @@ import { openText, sealText } from '../../src/lib/crypto/sealed-text.ts';
 
 const SECRET = randomBytes(32).toString('base64url');
 
-test('a sealed text opens with the same secret for the same purpose, and is another one each time', () => {
+test('sealed text opens with the same secret and purpose, and differs each time', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'grapheme' }), (text) => {
       const sealed = sealText(text, SECRET, 'test');
@@ -17,7 +17,7 @@ test('a sealed text opens with the same secret for the same purpose, and is anot
   );
 });
 
-test('it opens with no other secret, for no other purpose, and not after any bit of it has changed', () => {
+test('sealed text does not open with another secret or purpose, or after tampering', () => {
   const sealed = sealText('a session id', SECRET, 'test');
   expect(openText(sealed, `${SECRET}x`, 'test')).toBeNull();
   expect(openText(sealed, SECRET, 'another test')).toBeNull();

@@ -1,4 +1,4 @@
-/** Small requests to providers and authorization servers, against servers that answer in every way. */
+/** Small requests to providers and authorization servers, against servers that answer well or badly. */
 
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -6,7 +6,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { SmallRequests } from '../../src/lib/http/small-requests.ts';
 
 const MAX_BODY_BYTES = 1_000;
-/** Ends nothing. */
+/** Never aborts. */
 const { signal } = new AbortController();
 const GET = { method: 'GET', headers: {}, signal } as const;
 
@@ -28,7 +28,7 @@ function client(): SmallRequests {
   return requests;
 }
 
-test('requests go out as given, one after another on one connection', async () => {
+test('requests are sent as given, in sequence on one connection', async () => {
   const seen: object[] = [];
   let connections = 0;
   const { url, server } = await serve((request, response) => {
@@ -58,7 +58,7 @@ test('requests go out as given, one after another on one connection', async () =
   expect(connections).toBe(1);
 });
 
-test('a redirect is an answer, and nothing follows it', async () => {
+test('a redirect is returned, not followed', async () => {
   let count = 0;
   const { url } = await serve((_request, response) => {
     count += 1;
@@ -70,12 +70,12 @@ test('a redirect is an answer, and nothing follows it', async () => {
 
 const unusable: readonly [what: string, answer: RequestListener, code: string][] = [
   [
-    'one byte more than is read',
+    'a body one byte over the limit',
     (_request, response) => void response.end('x'.repeat(MAX_BODY_BYTES + 1)),
     'ERR_ANSWER_TOO_LARGE',
   ],
   [
-    'a body without an end',
+    'an endless body',
     (_request, response) => {
       const write = () => response.write('x'.repeat(65_536), () => setImmediate(write));
       write();
@@ -83,7 +83,7 @@ const unusable: readonly [what: string, answer: RequestListener, code: string][]
     'ERR_ANSWER_TOO_LARGE',
   ],
   [
-    'more headers than are read',
+    'headers over the limit',
     (_request, response) => void response.writeHead(200, { 'x-long': 'x'.repeat(16 * 1024) }).end(),
     'HPE_HEADER_OVERFLOW',
   ],
@@ -93,13 +93,13 @@ const unusable: readonly [what: string, answer: RequestListener, code: string][]
     'ERR_ENCODING_INVALID_ENCODED_DATA',
   ],
   [
-    'half of a body',
+    'a truncated body',
     (_request, response) => {
       response.writeHead(200, { 'content-length': 10 }).write('half', () => response.socket?.destroy());
     },
     'ECONNRESET',
   ],
-  ['no answer', (request) => void request.socket.destroy(), 'ECONNRESET'],
+  ['a connection closed without an answer', (request) => void request.socket.destroy(), 'ECONNRESET'],
 ];
 
 test.each(unusable)('%s is an error with a code', async (_what, answer, code) => {
@@ -107,7 +107,7 @@ test.each(unusable)('%s is an error with a code', async (_what, answer, code) =>
   await expect(client().send(url, GET)).rejects.toMatchObject({ code });
 });
 
-test('an answer of exactly the limit is read', async () => {
+test('a body of exactly the limit is read', async () => {
   const { url } = await serve((_request, response) => void response.end('x'.repeat(MAX_BODY_BYTES)));
   expect((await client().send(url, GET)).text).toHaveLength(MAX_BODY_BYTES);
 });
@@ -115,7 +115,7 @@ test('an answer of exactly the limit is read', async () => {
 test.each([
   ['before an answer', (): void => {}],
   ['in the middle of an answer', (response: Parameters<RequestListener>[1]) => void response.write('half')],
-])('the signal ends a request %s, and its reason is the error', async (_when, answer) => {
+])('the signal ends a request %s, with its reason as the error', async (_when, answer) => {
   const ending = new AbortController();
   const reason = new Error('enough');
   const { url } = await serve((_request, response) => {
@@ -125,7 +125,7 @@ test.each([
   await expect(client().send(url, { ...GET, signal: ending.signal })).rejects.toBe(reason);
 });
 
-test('to close cuts a request in progress', async () => {
+test('closing cuts off a request in progress', async () => {
   const requests = client();
   const { url } = await serve(() => requests.close());
   await expect(requests.send(url, GET)).rejects.toMatchObject({ code: 'ECONNRESET' });

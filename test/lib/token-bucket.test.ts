@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { TokenBucket } from '../../src/lib/concurrency/token-bucket.ts';
 
-test('in no span of time is more taken than the burst and what has come in since', () => {
+test('over any period, at most the burst plus the refill is taken', () => {
   const steps = fc.array(fc.integer({ min: 0, max: 5_000 }), { minLength: 1, maxLength: 100 });
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 50 }), fc.integer({ min: 1, max: 50 }), steps, (perSecond, burst, pauses) => {
@@ -23,7 +23,7 @@ test('in no span of time is more taken than the burst and what has come in since
   );
 });
 
-test('a caller that waits for the stated time gets one, and no one gets one sooner', () => {
+test('a caller gets a token after the stated wait and no sooner', () => {
   const rates = fc.record({ perSecond: fc.integer({ min: 1, max: 2_000 }), burst: fc.integer({ min: 1, max: 20 }) });
   fc.assert(
     fc.property(rates, fc.integer({ min: 0, max: 100_000 }), ({ perSecond, burst }, startMs) => {
@@ -39,7 +39,7 @@ test('a caller that waits for the stated time gets one, and no one gets one soon
   );
 });
 
-test('a clock that goes back gives nobody anything', () => {
+test('a clock that goes backwards yields no tokens', () => {
   const bucket = new TokenBucket(1, 1, 10_000);
   expect(bucket.take(10_000)).toBe(0);
   expect(bucket.take(0)).toBeGreaterThan(0);

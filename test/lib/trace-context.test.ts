@@ -1,4 +1,4 @@
-/** `traceparent`, read and written. */
+/** Parsing and formatting `traceparent`. */
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -18,7 +18,7 @@ const contexts = fc.record({
   flags: fc.integer({ min: 0, max: 255 }),
 });
 
-test('what is written is read again', () => {
+test('a formatted traceparent parses to the same context', () => {
   fc.assert(
     fc.property(contexts, (context) => {
       const text = formatTraceparent(context);
@@ -28,7 +28,7 @@ test('what is written is read again', () => {
   );
 });
 
-test('whatever is read is written as it came', () => {
+test('a parsed traceparent formats to the same text', () => {
   fc.assert(
     fc.property(fc.oneof(fc.string(), contexts.map(formatTraceparent)), (text) => {
       const context = parseTraceparent(text);
@@ -42,15 +42,15 @@ describe('W3C Trace Context §3.2', () => {
   const VALID = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
   test.each([
     ['another version', `01${VALID.slice(2)}`],
-    ['the version that is forbidden', `ff${VALID.slice(2)}`],
-    ['capitals', VALID.toUpperCase()],
-    ['a trace id of zeroes', VALID.replace(/4bf.*36/, '0'.repeat(32))],
-    ['a span id of zeroes', VALID.replace(/00f.*b7/, '0'.repeat(16))],
-    ['something behind it', `${VALID}-00`],
-    ['a newline behind it', `${VALID}\n`],
-    ['two of them', `${VALID}, ${VALID}`],
-    ['nothing', ''],
-  ])('%s is not read', (_what, text) => {
+    ['the forbidden version ff', `ff${VALID.slice(2)}`],
+    ['upper case', VALID.toUpperCase()],
+    ['an all-zero trace id', VALID.replace(/4bf.*36/, '0'.repeat(32))],
+    ['an all-zero span id', VALID.replace(/00f.*b7/, '0'.repeat(16))],
+    ['trailing text', `${VALID}-00`],
+    ['a trailing newline', `${VALID}\n`],
+    ['two values', `${VALID}, ${VALID}`],
+    ['an empty value', ''],
+  ])('rejects %s', (_what, text) => {
     expect(parseTraceparent(text)).toBeNull();
   });
 
@@ -59,7 +59,7 @@ describe('W3C Trace Context §3.2', () => {
     ['00', false],
     ['03', true],
     ['02', false],
-  ])('flags %s say that it is recorded: %s', (flags, expected) => {
+  ])('flags %s mean recorded: %s', (flags, expected) => {
     expect(isSampled(parseTraceparent(VALID.replace(/01$/, flags))!)).toBe(expected);
   });
 });

@@ -4,7 +4,7 @@ import { trim, trimEnd, trimStart } from '../../src/lib/text/trim.ts';
 
 const text = () => fc.string({ unit: fc.constantFrom(' ', '\t', 'a', '\n', '\u00a0', '=') });
 
-test('trims what the patterns trim, and nothing else', () => {
+test('trimming matches the equivalent regular expressions', () => {
   fc.assert(
     fc.property(text(), (value) => {
       expect(trimStart(value)).toBe(value.replace(/^[ \t]+/, ''));

@@ -4,7 +4,7 @@ import { EVENT_LOOP, Turns } from '../../src/lib/concurrency/turns.ts';
 const CLIENT = '198.51.100.1';
 const GUEST = '198.51.100.2';
 
-/** Turns of an event loop that the test moves; each part takes a fifth of a millisecond. */
+/** Turns on an event loop that the test drives; each part takes a fifth of a millisecond. */
 class Stage {
   nowMs = 1_000;
   readonly events: string[] = [];
@@ -14,7 +14,7 @@ class Stage {
     next: (run) => EVENT_LOOP.next(run),
   });
 
-  /** A part of some work, which notes its name when it runs. */
+  /** A part of some work that records its name when it runs. */
   part(name: string, waits: Promise<unknown>): void {
     void waits.then((said) => {
       if (said !== false) this.nowMs += 0.2;
@@ -22,7 +22,7 @@ class Stage {
     });
   }
 
-  /** Lets the loop look for events once, and what then runs come to its end. */
+  /** Lets the loop poll for events once, and what then runs finish. */
   async turn(): Promise<void> {
     const due = this.#soon;
     this.#soon = [];
@@ -32,7 +32,7 @@ class Stage {
 }
 
 describe('turns', () => {
-  test('no part runs before the event loop has looked for events, and then for half a millisecond only', async () => {
+  test('parts wait until the event loop has polled, then run for half a millisecond', async () => {
     const stage = new Stage();
     for (const name of ['a', 'b', 'c', 'd']) stage.part(name, stage.turns.goOn());
     await new Promise(setImmediate);
@@ -44,7 +44,7 @@ describe('turns', () => {
     expect(stage.events).toEqual(['a', 'b', 'c', 'd']);
   });
 
-  test('what has begun goes on before anything else begins', async () => {
+  test('work in progress continues before new work begins', async () => {
     const stage = new Stage();
     stage.part('new', stage.turns.begin(CLIENT));
     stage.part('under way', stage.turns.goOn());
@@ -52,7 +52,7 @@ describe('turns', () => {
     expect(stage.events).toEqual(['under way', 'new']);
   });
 
-  test('clients take turns to begin, and networks of one site count as one', async () => {
+  test('clients take turns to begin; networks of one site count as one client', async () => {
     const stage = new Stage();
     for (const name of ['a1', 'a2', 'a3']) stage.part(name, stage.turns.begin(CLIENT));
     stage.part('b1', stage.turns.begin(GUEST));
@@ -61,7 +61,7 @@ describe('turns', () => {
     expect(stage.events).toEqual(['a1', 'b1', 'site 1', 'a2', 'site 2', 'a3']);
   });
 
-  test('of 1,024 that wait to begin, a client that has most of them gives one up for another client, and gets no more', async () => {
+  test('with 1,024 waiting, the client with the most gets no more and yields a place to another', async () => {
     const stage = new Stage();
     for (let count = 0; count < 1_024; count += 1) stage.part(`flood ${count}`, stage.turns.begin(CLIENT));
     stage.part('one more', stage.turns.begin(CLIENT));
@@ -72,7 +72,7 @@ describe('turns', () => {
     expect(stage.events).toContain('guest');
   });
 
-  test('a thousand parts that are ready at once run in turns of the real event loop, which looks for events in between', async () => {
+  test('the real event loop polls for events between 1,000 ready parts', async () => {
     let nowMs = 0;
     const turns = new Turns(() => nowMs);
     let looks = 0;
@@ -83,7 +83,7 @@ describe('turns', () => {
     setImmediate(look);
     const parts = Array.from({ length: 1_000 }, async () => {
       await turns.goOn();
-      // What a part does without waiting belongs to it.
+      // Microtasks still belong to the part.
       await Promise.resolve();
       nowMs += 0.25;
     });

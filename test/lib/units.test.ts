@@ -8,7 +8,7 @@ import {
   roughDuration,
 } from '../../src/lib/text/units.ts';
 
-test('a written size is the shortest that is exact, and is read back as the same bytes', () => {
+test('a formatted size is the shortest exact one and parses to the same bytes', () => {
   expect([0, 1, 1536, 2048, 10 * 1024 ** 2, 1024 ** 3].map(formatSize)).toEqual([
     '0B',
     '1B',
@@ -24,7 +24,7 @@ test('a written size is the shortest that is exact, and is read back as the same
   );
 });
 
-test('a written duration is read back as the same milliseconds', () => {
+test('a formatted duration parses to the same milliseconds', () => {
   fc.assert(
     fc.property(fc.maxSafeNat(), (ms) => {
       expect(parseDurationMs(formatDuration(ms))).toBe(ms);
@@ -42,6 +42,6 @@ test.each([
   [3_600_000, '1h'],
   [7_260_500, '2h 1m'],
   [273_600_001, '3d 4h'],
-])('for people, %d ms are %s', (durationMs, text) => {
+])('%d ms are shown to people as %s', (durationMs, text) => {
   expect(roughDuration(durationMs)).toBe(text);
 });

@@ -1,4 +1,4 @@
-/** S4: what one client, one session and one route may have in progress. */
+/** S4: limits on requests in progress per client, session and route. */
 
 import { describe, expect, test } from 'vitest';
 import { HOST, startGateway, type TestGateway } from '../support/gateway.ts';
@@ -13,7 +13,7 @@ const get = (...lines: readonly string[]) => requestHead('GET', '/x', [HOST, ...
 const from = (address: string) => get(`X-Forwarded-For: ${address}`);
 const reasonOf = ({ status, body }: RawResponse) => [status, JSON.parse(body.toString()).reason];
 
-/** An upstream that answers when it is told to. */
+/** An upstream that answers on demand. */
 async function holdingUpstream() {
   const held: (() => void)[] = [];
   const upstream = await RecordingUpstream.start((_request, socket) => held.push(() => socket.write(OK)));
@@ -53,7 +53,7 @@ async function inProgress(gateway: TestGateway, upstream: RecordingUpstream, req
 const LIMITED = { trustedProxies: ['127.0.0.0/8'], limits: { maxRequestsPerClient: 2 } };
 
 describe('requests of one client', () => {
-  test('S4: too many at once are 429 with Retry-After; others are served, and so is the client when some are over', async () => {
+  test('S4: get 429 with Retry-After above the limit until some finish; other clients are served', async () => {
     const { upstream, answerAll } = await holdingUpstream();
     await using gateway = await start(upstream, { listener: LIMITED });
     const mine = await inProgress(gateway, upstream, [from('192.0.2.1'), from('192.0.2.1')]);
@@ -71,7 +71,7 @@ describe('requests of one client', () => {
     await upstream[Symbol.asyncDispose]();
   });
 
-  test('S4: an IPv6 client is its /64, and a /48 is limited too', async () => {
+  test('S4: are limited per /64 for IPv6, and per /48 too', async () => {
     const { upstream, answerAll } = await holdingUpstream();
     await using gateway = await start(upstream, { listener: LIMITED });
     const mine = await inProgress(gateway, upstream, [from('2001:db8::1'), from('2001:db8::2')]);
@@ -91,7 +91,7 @@ describe('requests of one client', () => {
     await upstream[Symbol.asyncDispose]();
   });
 
-  test('S4: a client that leaves gives its places back', async () => {
+  test('S4: no longer count after the client disconnects', async () => {
     const { upstream } = await holdingUpstream();
     await using gateway = await start(upstream, { listener: LIMITED });
     for (let round = 0; round < 3; round += 1) {
@@ -102,7 +102,7 @@ describe('requests of one client', () => {
     await upstream[Symbol.asyncDispose]();
   });
 
-  test('S4: requests with a session count for it, not for the address that many people share', async () => {
+  test('S4: with a session count for the session, not for an address that many people share', async () => {
     const { upstream, answerAll } = await holdingUpstream();
     await using gateway = await start(upstream, { listener: LIMITED, credential: 'session' });
     const cookies = await Promise.all(['ann', 'bob', 'cyd', 'dan'].map((name) => gateway.cookie(name)));
@@ -119,7 +119,7 @@ describe('requests of one client', () => {
     await upstream[Symbol.asyncDispose]();
   });
 
-  test('S4: an answer that has begun no longer counts, so that many behind one address can read streams', async () => {
+  test('S4: no longer count once answers begin, so many behind one address can read streams', async () => {
     const stream = 'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n';
     await using upstream = await RecordingUpstream.start((_request, socket) => void socket.write(stream));
     await using gateway = await start(upstream, { listener: LIMITED });
@@ -137,12 +137,12 @@ describe('requests of one client', () => {
   });
 
   test.each([
-    ['1,024, where the proxy is known', { trustedProxies: ['127.0.0.0/8'] }, 429],
-    ['any number, where all clients have the address of a proxy', {}, 200],
-  ] as const)('S4: the default is %s', async (_what, listener, status) => {
+    ['1,024 if the proxy is trusted', { trustedProxies: ['127.0.0.0/8'] }, 429],
+    ['none if all clients have the address of a proxy', {}, 200],
+  ] as const)('S4: have a default limit: %s', async (_what, listener, status) => {
     const { upstream, answerAll } = await holdingUpstream();
     const upstreams = { app: { endpoints: [upstream.origin], maxConnections: 4_000 } };
-    // However busy the machine is, none of them is refused because it waits too long.
+    // A busy machine must not refuse any of them because it waits too long.
     const limits = { maxQueueDelay: '0s' };
     await using gateway = await start(upstream, { listener: { ...listener, limits }, more: { upstreams } });
     const connections = await inProgress(gateway, upstream, Array(1_024).fill(from('192.0.2.1')));
@@ -159,7 +159,7 @@ describe('requests of one client', () => {
 });
 
 describe('requests of one session', () => {
-  test('S4: too many at once are 429; another session of the same user is served', async () => {
+  test('S4: get 429 above the limit; another session of the same user is served', async () => {
     const { upstream, answerAll } = await holdingUpstream();
     await using gateway = await start(upstream, { session: { maxRequests: 2 }, credential: 'session' });
     const [one, other] = [await gateway.cookie('bob'), await gateway.cookie('bob')];
@@ -175,7 +175,7 @@ describe('requests of one session', () => {
     await upstream[Symbol.asyncDispose]();
   });
 
-  test('S4: open WebSockets are not counted', async () => {
+  test('S4: do not include open WebSockets', async () => {
     const { upstream } = await holdingUpstream();
     const switching = 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n';
     upstream.answer = ({ values }, socket) => {
@@ -193,7 +193,7 @@ describe('requests of one session', () => {
 });
 
 describe('requests of one route', () => {
-  test('S4: too many at once are 503 with Retry-After; other routes are served', async () => {
+  test('S4: get 503 with Retry-After above the limit; other routes are served', async () => {
     const { upstream, answerAll } = await holdingUpstream();
     await using gateway = await startGateway({
       upstream: upstream.origin,
@@ -218,7 +218,7 @@ describe('requests of one route', () => {
 });
 
 describe('connections of one client', () => {
-  test.each(['plain', 'TLS'])('S4: too many are closed at once and counted, %s', async (form) => {
+  test.each(['plain', 'TLS'])('S4: are closed and counted above the limit, %s', async (form) => {
     await using upstream = await RecordingUpstream.start();
     using files = new CertificateFiles();
     const shop = () => files.write('shop', new TestAuthority().issue({ names: ['shop.example.com'] }));
@@ -239,7 +239,7 @@ describe('connections of one client', () => {
     second.close();
   });
 
-  test('S4: those of a trusted proxy are not limited', async () => {
+  test('S4: from a trusted proxy are not limited', async () => {
     await using upstream = await RecordingUpstream.start();
     const listener = { trustedProxies: ['127.0.0.0/8'], limits: { maxConnectionsPerClient: 1 } };
     await using gateway = await start(upstream, { listener });

@@ -24,7 +24,7 @@ const junk = () =>
 const entries = () => fc.array(fc.oneof(trusted(), foreign(), junk()), { maxLength: 8 });
 
 describe('clientAddress', () => {
-  test('without trusted proxies, or from a peer that is none, the header is not read', () => {
+  test('ignores the header unless the peer is a trusted proxy', () => {
     fc.assert(
       fc.property(foreign(), fc.option(entries().map((list) => list.join(', '))), (peer, header) => {
         for (const list of [null, TRUSTED]) {
@@ -34,7 +34,7 @@ describe('clientAddress', () => {
     );
   });
 
-  test('the client is the nearest address that is not a trusted proxy; addresses before it are ignored', () => {
+  test('returns the nearest address that is not a trusted proxy and ignores those before it', () => {
     fc.assert(
       fc.property(
         entries(),
@@ -53,7 +53,7 @@ describe('clientAddress', () => {
     );
   });
 
-  test('an entry with a port, as some load balancers write it, is the address without the port', () => {
+  test('strips the port that some load balancers add', () => {
     const port = () => fc.option(fc.integer({ min: 1, max: 65_535 }));
     const entry = () =>
       fc.tuple(foreign(), port(), fc.boolean()).map(([address, number, hasBrackets]) => {
@@ -74,7 +74,7 @@ describe('clientAddress', () => {
     });
   });
 
-  test('reading stops at what is not an address', () => {
+  test('stops at the first entry that is not an address', () => {
     fc.assert(
       fc.property(entries(), junk(), fc.array(trusted(), { maxLength: 3 }), trusted(), (lies, odd, proxies, peer) => {
         const { client, chain } = clientAddress(peer, [...lies, odd, ...proxies].join(','), TRUSTED);
@@ -84,7 +84,7 @@ describe('clientAddress', () => {
     );
   });
 
-  test('whatever the header says, client and chain are plain addresses', () => {
+  test('returns only plain addresses, whatever the header says', () => {
     fc.assert(
       fc.property(fc.string(), trusted(), (header, peer) => {
         const { client, chain } = clientAddress(peer, header, TRUSTED);
@@ -93,7 +93,7 @@ describe('clientAddress', () => {
     );
   });
 
-  test('an IPv4 address mapped into IPv6 is the IPv4 address', () => {
+  test('treats an IPv4-mapped IPv6 address as IPv4', () => {
     expect(clientAddress('10.0.0.1', '::ffff:203.0.113.7', TRUSTED).client).toBe('203.0.113.7');
     expect(clientAddress('10.0.0.1', '6.6.6.6, ::ffff:10.0.0.2', TRUSTED).client).toBe('6.6.6.6');
   });

@@ -12,7 +12,7 @@ const screen = (header: string): ScreenedCookies => {
   return screened;
 };
 
-/** A pair that is not the session cookie, nor anything that somebody could take for it. */
+/** A pair that nobody could take for the session cookie. */
 const otherPair = () =>
   fc
     .oneof(
@@ -36,7 +36,7 @@ const sessionValue = () => fc.stringMatching(/^[\x21-\x3a\x3c-\x7e]{0,43}$/);
 const separator = () => fc.constantFrom('; ', ';', ';\t', ';  ');
 
 describe('screenCookies', () => {
-  test('every other cookie is forwarded byte for byte and in order, wherever the session cookie is', () => {
+  test('forwards every other cookie byte for byte and in order', () => {
     fc.assert(
       fc.property(
         fc.array(otherPair()),
@@ -61,7 +61,7 @@ describe('screenCookies', () => {
     );
   });
 
-  test('without the session cookie the header is left as it is', () => {
+  test('leaves a header without the session cookie unchanged', () => {
     fc.assert(
       fc.property(fc.stringMatching(/^[\x20-\x7e\x80-\xff]{1,80}$/), (header) => {
         fc.pre(!header.includes(NAME));
@@ -70,7 +70,7 @@ describe('screenCookies', () => {
     );
   });
 
-  test('what is forwarded contains nothing that a strict or lenient parser reads as the session cookie', () => {
+  test('forwards nothing that a strict or lenient parser reads as the session cookie', () => {
     const pieces = fc.constantFrom(NAME, '=', ';', ' ', '\t', '"', ',', 'value', '__host-sid', '$', '\xa0', 'a=b');
     fc.assert(
       fc.property(fc.array(pieces, { maxLength: 12 }), (parts) => {
@@ -84,7 +84,7 @@ describe('screenCookies', () => {
     );
   });
 
-  test('a session cookie with two readings is no credential', () => {
+  test('refuses an ambiguous session cookie as a credential', () => {
     fc.assert(
       fc.property(
         fc.constantFrom(`${NAME}=a`, `${NAME} =a`, NAME, `${NAME}\t=`),
@@ -97,7 +97,7 @@ describe('screenCookies', () => {
     );
   });
 
-  test('more bytes or more cookies than are allowed are refused, and as many as are allowed are not', () => {
+  test('accepts cookies up to both limits, and refuses more bytes or more cookies', () => {
     const small = { maxCookieBytes: 20, maxCookieCount: 3 };
     expect(screenCookies('a=1; b=2; c=3', NAME, small)).toEqual({ session: null, rest: 'a=1; b=2; c=3' });
     expect(screenCookies('a=1;b=2;c=3;d=4', NAME, small)).toMatchObject({ reason: 'headers_too_large' });

@@ -37,7 +37,7 @@ const OWNED = [
 const SEPARATORS = [..."!#$%&'*+-.^_`|~"];
 const token = () => fc.stringMatching(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,12}$/).filter((name) => name !== '');
 
-/** A name as somebody might spell it who wants it to be read as another one. */
+/** One of the names, spelled as an attacker might to slip it past a filter. */
 const spelled = (names: readonly string[]) =>
   fc
     .record({
@@ -71,7 +71,7 @@ describe('owned headers', () => {
     );
   });
 
-  test('every other header passes, in its order and spelling, with its value byte for byte', () => {
+  test('every other header keeps its order, its spelling and every byte of its value', () => {
     const free = token().filter((name) => {
       const scan = scanner().scan([name, 'x']);
       return !(scan instanceof Denial) && scan.forwarded.length > 0;
@@ -86,7 +86,7 @@ describe('owned headers', () => {
     );
   });
 
-  test('a header that an application defines for its own pages is not removed', () => {
+  test('headers that applications define for their own pages are kept', () => {
     const own = [
       'Next-Router-State-Tree',
       'Next-Router-Prefetch',
@@ -108,7 +108,7 @@ describe('owned headers', () => {
       expect(forwarded([name, '1'])).toEqual([name, '1']);
   });
 
-  test('a header that the configuration passes is passed in every spelling, and no other of its family', () => {
+  test('a header that the configuration passes is kept in every spelling, but not its relatives', () => {
     fc.assert(
       fc.property(spelled(['X-Internal-Trace']), (name) => {
         expect(forwarded([name, '1'])).toEqual([name, '1']);
@@ -122,7 +122,7 @@ describe('owned headers', () => {
     for (const name of ['x-internal-user', 'X_Forwarded_For', 'FORWARDED']) expect(owned.owns(name)).toBe(true);
   });
 
-  test('folding is idempotent but for the CGI prefix, and blind to case and separators', () => {
+  test('folding ignores case and separators, and is idempotent except for the CGI prefix', () => {
     fc.assert(
       fc.property(token(), (name) => {
         const folded = foldHeaderName(name);
@@ -134,7 +134,7 @@ describe('owned headers', () => {
     );
   });
 
-  test('the cache of spellings is bounded, and dropping it changes no result', () => {
+  test('dropping the bounded cache of spellings changes no result', () => {
     const one = scanner();
     for (let at = 0; at < 10_000; at += 1) one.scan([`X-Spelling-${at}`, '1', `x_user_id`, 'mallory']);
     const scan = one.scan(['X_User_Id', 'mallory', 'X-Fine', '1']);
@@ -143,7 +143,7 @@ describe('owned headers', () => {
 });
 
 describe('Connection', () => {
-  test('removes what it lists and nothing else; headers that frame or authenticate cannot be listed', () => {
+  test('removes exactly the headers that it lists', () => {
     fc.assert(
       fc.property(
         fc.array(fc.tuple(fc.constantFrom('X-A', 'x-b', 'X_C', '__proto__', 'constructor'), fc.string())),
@@ -159,7 +159,7 @@ describe('Connection', () => {
     );
   });
 
-  test('a list with anything in it that is not a name is refused', () => {
+  test('is refused if it lists anything but names', () => {
     fc.assert(
       fc.property(
         fc.array(token(), { maxLength: 3 }),
@@ -179,7 +179,7 @@ describe('Connection', () => {
     });
     afterAll(() => stage[Symbol.asyncDispose]());
 
-    test('nothing that the gateway writes can be removed by it', async () => {
+    test('cannot remove a header that the gateway writes', async () => {
       const ours = [
         'X-User-Id',
         'X-User-Email',

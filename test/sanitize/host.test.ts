@@ -10,7 +10,7 @@ const port = () => fc.option(fc.integer({ min: 1, max: 65_535 }));
 const withPort = (host: string, number: number | null) => (number === null ? host : `${host}:${number}`);
 
 describe('canonicalHost', () => {
-  test('case and a trailing dot make no difference, and the port stays with the authority', () => {
+  test('ignores case and a trailing dot, and keeps the port in the authority', () => {
     fc.assert(
       fc.property(name(), port(), fc.boolean(), fc.boolean(), (host, number, isUpper, hasDot) => {
         const spelled = `${isUpper ? host.toUpperCase() : host}${hasDot ? '.' : ''}`;
@@ -19,7 +19,7 @@ describe('canonicalHost', () => {
     );
   });
 
-  test('is idempotent on whatever it accepts, and what it accepts has one reading for the URL parser too', () => {
+  test('is idempotent, and the URL parser reads its result the same way', () => {
     const pieces = fc.constantFrom(
       'a',
       'B',
@@ -50,7 +50,7 @@ describe('canonicalHost', () => {
         expect(canonicalHost(host.authority)).toEqual(host);
         expect(host.name).toMatch(/^(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])$/);
         const url = `http://${host.authority}/`;
-        // Numbers that the URL parser takes for an IPv4 address, or refuses as one, are names here.
+        // The URL parser reads some numbers as an IPv4 address, or refuses them as one; here they are names.
         if (URL.canParse(url) && !/^(?:\d+\.){3}\d+$/.test(new URL(url).hostname) && !host.name.startsWith('[')) {
           expect(new URL(url).hostname).toBe(host.name);
         }
@@ -60,7 +60,7 @@ describe('canonicalHost', () => {
     expect(count).toBeGreaterThan(200);
   });
 
-  test('RFC 5952 §4: an IPv6 address has one form', () => {
+  test('RFC 5952 §4: gives an IPv6 address one canonical form', () => {
     for (const [form, canonical] of [
       ['[0:0:0:0:0:0:0:1]', '[::1]'],
       ['[2001:0DB8::0:0001]', '[2001:db8::1]'],
@@ -70,7 +70,7 @@ describe('canonicalHost', () => {
     }
   });
 
-  test('an IPv6 address in brackets is a host, anything else in brackets is not', () => {
+  test('accepts an IPv6 address in brackets, and nothing else in brackets', () => {
     fc.assert(
       fc.property(fc.ipV6(), port(), (address, number) => {
         fc.pre(!address.includes('%'));
@@ -83,14 +83,14 @@ describe('canonicalHost', () => {
     }
   });
 
-  test('a name has at most 253 characters and a label at most 63', () => {
+  test('limits a name to 253 characters and a label to 63', () => {
     expect(canonicalHost(`${'a'.repeat(63)}.com`)).not.toBeInstanceOf(Denial);
     expect(canonicalHost(`${'a'.repeat(64)}.com`)).toBeInstanceOf(Denial);
     expect(canonicalHost(`${'a.'.repeat(126)}a`)).not.toBeInstanceOf(Denial);
     expect(canonicalHost(`${'a.'.repeat(127)}a`)).toBeInstanceOf(Denial);
   });
 
-  test.for(['xn--shp-sna.example.com', 'a.xn--n3h.com', 'xn--80ak6aa92e.com'])('%s is Punycode and a host', (host) => {
+  test.for(['xn--shp-sna.example.com', 'a.xn--n3h.com', 'xn--80ak6aa92e.com'])('accepts Punycode: %s', (host) => {
     expect(canonicalHost(host)).toMatchObject({ name: host });
   });
 });

@@ -58,11 +58,11 @@ const MORE_PIECES = [
   '%7c',
 ];
 
-/** Paths made of what is dangerous in paths. */
+/** Paths made of dangerous pieces. */
 const paths = () =>
   fc.array(fc.constantFrom(...PIECES, ...MORE_PIECES), { maxLength: 10 }).map((pieces) => `/${pieces.join('')}`);
 
-/** What the path means to a reader that undoes its escapes once, byte by byte. */
+/** What the path means to a reader that decodes its escapes once, byte by byte. */
 function meaning(path: string): string {
   return path.replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
 }
@@ -72,7 +72,7 @@ const accepted = (path: string): CanonicalPath | null => {
   return result instanceof Denial ? null : result;
 };
 
-/** Runs a property over the paths that are accepted, of which there have to be some. */
+/** Runs a property over the accepted paths, and requires that there are some. */
 function forAccepted(property: (path: string, canonical: CanonicalPath) => void): void {
   let count = 0;
   fc.assert(
@@ -98,21 +98,21 @@ describe('canonicalPath', () => {
     forAccepted((path, canonical) => expect(meaning(canonical.path)).toBe(meaning(path)));
   });
 
-  test('RFC 3986 §2.2: the spelling for the upstream is a spelling of the same canonical path, and its own', () => {
+  test('RFC 3986 §2.2: the spelling for the upstream has the same canonical path and is stable', () => {
     forAccepted((_, { path, spelling, hasEncodedSlash, hasSemicolon }) => {
       expect(accepted(spelling)).toEqual({ path, spelling, hasEncodedSlash, hasSemicolon });
       expect(spelling.split('/').length).toBe(path.split('/').length);
     });
   });
 
-  test('gives one spelling: paths that mean the same, and keep the same separators, are equal', () => {
+  test('gives one path for all spellings with the same meaning and separators', () => {
     const separators = (path: string) =>
       path
         .replace(/%2f/gi, '\u0001')
         .replace(/%(?!25)/gi, '')
         .split('/').length;
     forAccepted((path, canonical) => {
-      // Every character escaped that can be, in lower-case hex: the worst spelling of the same path.
+      // Escapes every character that can be, in lower-case hex: the worst spelling of the same path.
       const worst = path.replace(/%[0-9a-f]{2}|[A-Za-z0-9_~:@!*;-]/gi, (piece) =>
         piece.startsWith('%') ? piece.toLowerCase() : `%${piece.charCodeAt(0).toString(16)}`,
       );
@@ -121,9 +121,9 @@ describe('canonicalPath', () => {
     });
   });
 
-  test('PTH-13: two targets with the same decoded path are one path, or one of them is refused', () => {
+  test('PTH-13: two targets that decode to the same path are equal, or one is refused', () => {
     let count = 0;
-    // Each character as it is, or as its escape in upper or in lower case; a slash only as it is, a percent sign never.
+    // Each character literal, or escaped in upper or lower case; a slash always literal, a percent sign never.
     const spell = (text: string, ways: readonly number[]) =>
       [...text]
         .map((character, at) => {
@@ -147,7 +147,7 @@ describe('canonicalPath', () => {
     expect(count).toBeGreaterThan(200);
   });
 
-  test('yields no empty and no dot segment, not even after %2F is decoded or what follows ";" is cut off', () => {
+  test('yields no empty or dot segment, even after decoding %2F or cutting at ";"', () => {
     forAccepted((_, { path }) => {
       const segments = path.slice(1).split(/\/|%2F/);
       for (const [at, segment] of segments.entries()) {
@@ -158,7 +158,7 @@ describe('canonicalPath', () => {
     });
   });
 
-  test('yields the characters of RFC 3986 §3.3, and upper-case escapes of others that are no control and no backslash', () => {
+  test('yields characters of RFC 3986 §3.3 and upper-case escapes, none of a control or backslash', () => {
     forAccepted((_, { path }) => {
       expect(path).toMatch(/^\/(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-F]{2})*$/);
       for (const [, hex = ''] of path.matchAll(/%(..)/g)) {
@@ -169,14 +169,14 @@ describe('canonicalPath', () => {
     });
   });
 
-  test('says whether there is an encoded slash or a semicolon', () => {
+  test('reports an encoded slash or a semicolon', () => {
     forAccepted((_, { path, hasEncodedSlash, hasSemicolon }) => {
       expect([hasEncodedSlash, hasSemicolon]).toEqual([path.includes('%2F'), path.includes(';')]);
     });
   });
 
-  test('the fast path and the full one agree', () => {
-    // A segment with ";" in front of the same path forces the thorough way.
+  test('gives the same result on the fast and the thorough way', () => {
+    // A leading segment with ";" forces the thorough way.
     fc.assert(
       fc.property(fc.stringMatching(/^(?:\/[A-Za-z0-9._~!$&'()*+,=:@|^{"-]{1,6}){0,4}\/?$/), (path) => {
         if (!path.startsWith('/')) return;
@@ -195,7 +195,7 @@ describe('canonicalPath', () => {
   });
 });
 
-describe('the whole way', () => {
+describe('the whole gateway', () => {
   let stage: Stage;
   beforeAll(async () => {
     stage = await Stage.start({
@@ -207,7 +207,7 @@ describe('the whole way', () => {
   });
   afterAll(() => stage[Symbol.asyncDispose]());
 
-  test('the path that the upstream gets is a spelling of the path that is routed, whatever the client sends', async () => {
+  test('sends the upstream a spelling of the routed path, whatever the client sends', async () => {
     await fc.assert(
       fc.asyncProperty(paths(), async (path) => {
         stage.upstream.reset();
@@ -215,7 +215,7 @@ describe('the whole way', () => {
         // Spaces before the version are not part of the target.
         const canonical = accepted(path.trimEnd());
         const isProtected = canonical !== null && /^\/a(?:\/|$)/.test(canonical.path);
-        // An upstream may read it as a path of the protected route, which takes no such paths.
+        // An upstream may read it as a path of the protected route, which accepts no such paths.
         const mayBeProtected = canonical !== null && !isProtected && /^\/a(?:;|%2F)/.test(canonical.path);
         if (canonical === null || isProtected || mayBeProtected) {
           expect(answer.status).toBe(isProtected && !/;|%2F/.test(canonical.path) ? 401 : 400);

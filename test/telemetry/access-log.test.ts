@@ -1,4 +1,4 @@
-/** What the access log and the audit stream say of requests, and whether the page about them says the same. */
+/** What the access log and the audit stream say about requests, and whether the reference page agrees. */
 
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -23,12 +23,12 @@ describe('A4: with log.access: all, every request has a line at level info', () 
     ]);
   });
 
-  test('no reason is below that level', () => {
+  test('no reason has a lower level', () => {
     for (const { logLevel } of Object.values(REASONS)) expect(['info', 'warn', 'error']).toContain(logLevel);
   });
 });
 
-test('A4: a denial says which request was denied, without its query', async () => {
+test('A4: a denial names the denied request, without its query', async () => {
   await using gateway = await startGateway();
   await rawRequest(gateway.port, requestHead('GET', '/cart?code=secret', [HOST]));
   await until(() => gateway.audit.records.length > 0, 'it is audited');
@@ -53,7 +53,7 @@ test('A4: a denial says which request was denied, without its query', async () =
   ]);
 });
 
-test('A7: what browsers ask for by themselves leaves no denial, unless a credential was judged', async () => {
+test('A7: automatic requests of browsers leave no denial, unless the caller was authenticated', async () => {
   await using gateway = await startGateway({
     routes: [{ id: 'app', match: { path: '/' }, credential: 'session', allow: { roles: ['admin'] } }],
   });
@@ -74,8 +74,8 @@ test('A7: what browsers ask for by themselves leaves no denial, unless a credent
 /** The interfaces that declare events, with their members. */
 const DECLARED_EVENTS = /^( *)(?:export )?interface Audit(?:Events|Grants) \{[\s\S]*?\n\1\}$/gm;
 
-describe('the page of the logs', () => {
-  test('has every event of the audit stream and no other', () => {
+describe('the reference page on logs', () => {
+  test('lists exactly the events of the audit stream', () => {
     const sources = globSync('src/**/*.ts', { cwd: ROOT }).map((path) => readFileSync(join(ROOT, path), 'utf8'));
     const declared = sources.flatMap((source) => [...source.matchAll(DECLARED_EVENTS)].map(([members]) => members));
     expect(declared.length).toBeGreaterThan(10);
@@ -87,7 +87,7 @@ describe('the page of the logs', () => {
     expect(rows.toSorted()).toEqual(events.toSorted());
   });
 
-  test('has every field of the access log', async () => {
+  test('lists every field of the access log', async () => {
     const source = readFileSync(join(ROOT, 'src/telemetry/access.ts'), 'utf8');
     const line = source.slice(source.indexOf('  #line('), source.indexOf('  #time('));
     const fields = [...line.matchAll(/"(\w+)":/g)].map(([, field]) => field ?? '');

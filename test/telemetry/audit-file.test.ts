@@ -27,15 +27,15 @@ function fixture() {
     log,
     reports,
     open,
-    /** What the path leads to takes no byte (ENOSPC). */
+    /** Makes every write to the path fail with ENOSPC. */
     fill: () => symlinkSync('/dev/full', path),
-    /** The disk has room again. */
+    /** Gives the disk room again. */
     free: () => unlinkSync(path),
     read: () => readFileSync(path, 'utf8'),
   };
 }
 
-test('R1: records wait for a full disk and are written in their order, and the log says both', () => {
+test('R1: records wait while the disk is full, then are written in order', () => {
   const { fill, open, free, read, log, reports } = fixture();
   fill();
   const file = open();
@@ -49,7 +49,7 @@ test('R1: records wait for a full disk and are written in their order, and the l
   expect(reports).toEqual({ lost: 0, restored: [0] });
 });
 
-test('R1: waiting records are written when the disk has room, without a further event', async () => {
+test('R1: waiting records are written once the disk has room, without another event', async () => {
   const { fill, open, free, path, reports } = fixture();
   fill();
   open().write('1\n');
@@ -58,7 +58,7 @@ test('R1: waiting records are written when the disk has room, without a further 
   expect(readFileSync(path, 'utf8')).toBe('1\n');
 });
 
-test('R1: what waits is bounded, and what is lost is counted', () => {
+test('R1: waiting records are bounded, and lost ones are counted', () => {
   const { fill, open, free, read, reports } = fixture();
   fill();
   const file = open();
@@ -71,7 +71,7 @@ test('R1: what waits is bounded, and what is lost is counted', () => {
   expect(reports.restored).toEqual([6]);
 });
 
-test('R1: a record that has to be written now is not held when it cannot be', () => {
+test('R1: a record that must be written now fails instead of waiting', () => {
   const { fill, open, free, read } = fixture();
   fill();
   const file = open();
@@ -81,7 +81,7 @@ test('R1: a record that has to be written now is not held when it cannot be', ()
   expect(read()).toBe('2\n');
 });
 
-test('R11: a file that was renamed is opened anew with the next record, and never truncated', () => {
+test('R11: a renamed file is reopened with the next record and never truncated', () => {
   const { open, path, read } = fixture();
   const file = open();
   file.write('1\n');

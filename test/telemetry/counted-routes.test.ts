@@ -1,4 +1,4 @@
-/** Series of routes over reloads, and the text that they are scraped as. */
+/** Series of routes across reloads, and their text format. */
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
@@ -18,7 +18,7 @@ async function seriesWith(gateway: TestGateway, text: string): Promise<string[]>
 const countOf = async (gateway: TestGateway, id: string) =>
   (await seriesWith(gateway, `requests_total{route="${id}",method="GET",code_class="2xx"}`))[0]?.split(' ')[1];
 
-test('R10: series of a route that is gone stay for a quarter of an hour and are removed then', async () => {
+test('R10: series of a removed route are dropped after a quarter of an hour', async () => {
   const clocks = new TestClocks();
   await using upstream = await RecordingUpstream.start();
   const options = { upstream: upstream.origin, clocks };
@@ -34,7 +34,7 @@ test('R10: series of a route that is gone stay for a quarter of an hour and are 
   expect(await countOf(gateway, 'new')).toBe('0');
 });
 
-test('R10: so are those of an upstream that no route has any more', async () => {
+test('R10: series of an upstream that no route uses any more are dropped, too', async () => {
   const clocks = new TestClocks();
   const config = {
     upstreams: { one: { endpoints: ['http://127.0.0.1:9'] }, other: { endpoints: ['http://127.0.0.1:9'] } },
@@ -49,7 +49,7 @@ test('R10: so are those of an upstream that no route has any more', async () => 
   expect(await seriesWith(gateway, durations.replace('one', 'other'))).toHaveLength(5);
 });
 
-test('R10: a route that comes back before that counts on', async () => {
+test('R10: a route that returns before that continues its counts', async () => {
   const clocks = new TestClocks();
   await using upstream = await RecordingUpstream.start();
   const options = { upstream: upstream.origin, clocks };
@@ -63,7 +63,7 @@ test('R10: a route that comes back before that counts on', async () => {
   expect(await countOf(gateway, 'app')).toBe('2');
 });
 
-test('R10: a route on which a request is in progress keeps its series', async () => {
+test('R10: a route with a request in progress keeps its series', async () => {
   const clocks = new TestClocks();
   await using upstream = await RecordingUpstream.start(() => {});
   const options = { upstream: upstream.origin, clocks };
@@ -76,7 +76,7 @@ test('R10: a route on which a request is in progress keeps its series', async ()
   expect(await seriesWith(gateway, 'requests_in_flight{route="app"} 1')).toHaveLength(1);
 });
 
-test('R10: renaming routes again and again leaves no more series than there were', async () => {
+test('R10: renaming routes repeatedly does not accumulate series', async () => {
   const clocks = new TestClocks();
   await using gateway = await startGateway({ clocks, routes: routes('r0') });
   const before = (await gateway.metrics.text()).split('\n').length;
@@ -87,7 +87,7 @@ test('R10: renaming routes again and again leaves no more series than there were
   expect((await gateway.metrics.text()).split('\n').length).toBe(before);
 });
 
-test('R10: what is written in blocks is what prom-client would write', async () => {
+test('R10: the text written in blocks equals that of prom-client', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(fc.string({ unit: 'binary' }), { maxLength: 5 }), fc.nat(), async (values, count) => {
       const registry = new MetricRegistry();

@@ -1,6 +1,6 @@
 /**
- * Every series that a gateway with all of its parts has before its first request: names, help, types, labels, buckets.
- * `UPDATE_GOLDEN=1` writes what is there now; read the difference before you commit it, dashboards and alerts hang on it.
+ * Every series of a fully configured gateway before its first request: names, help, types, labels, buckets.
+ * `UPDATE_GOLDEN=1` updates the file; read the diff before you commit it: dashboards and alerts depend on it.
  */
 
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -13,10 +13,10 @@ import { startInstance } from '../support/instance.ts';
 import { TestAuthority } from '../support/issuers/certificates.ts';
 
 const GOLDEN = join(import.meta.dirname, 'exposition.txt');
-/** Of Node and the operating system, by prom-client. */
+/** Metrics of Node and the operating system, from prom-client. */
 const OF_NODE = /(?<!sallyport_)\b(?:process_|nodejs_)/;
 
-/** The exposition without values, in alphabetical order; of a histogram, its `_count` and its bounds once. */
+/** The exposition without values, sorted; of a histogram only its `_count` and one line with its bounds. */
 function described(text: string): string {
   const lines = text.split('\n').filter((line) => line !== '' && !OF_NODE.test(line));
   const bounds = new Map<string, Set<string>>();
@@ -33,7 +33,7 @@ function described(text: string): string {
     .join('');
 }
 
-test('every series exists from the start, under the same name, help and labels as ever', async () => {
+test('every series exists from the start, with unchanged name, help and labels', async () => {
   const pair = new TestAuthority().issue({ names: ['shop.example.com'] });
   await using instance = await startInstance({
     files: {
@@ -62,7 +62,7 @@ test('every series exists from the start, under the same name, help and labels a
       },
       refresh: {},
       issuers: {
-        // Nobody answers there.
+        // Nothing listens there.
         cluster: { issuer: 'https://issuer.example.com', jwksUrl: 'https://127.0.0.1:9/jwks', algorithms: ['ES256'] },
       },
       tokenEndpoint: {

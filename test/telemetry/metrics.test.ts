@@ -1,4 +1,4 @@
-/** What is there to be scraped, and what is not. */
+/** Which series can be scraped, and which cannot. */
 
 import { describe, expect, test } from 'vitest';
 import { REASONS } from '../../src/errors.ts';
@@ -16,8 +16,8 @@ const seriesOf = (text: string, name: string) =>
 const DECISIONS = 'sallyport_auth_decisions_total';
 const routes = [{ id: 'app', match: { path: '/' }, credential: 'none' }];
 
-describe('what is refused', () => {
-  test('has a series on a route from the start when it can occur there, and only then', async () => {
+describe('a refusal', () => {
+  test('has a series from the start on exactly the routes where it can occur', async () => {
     const metrics = new MetricRegistry();
     const series = new RequestSeries(metrics);
     new RouteMetrics(series, 'app', 'upstream');
@@ -33,7 +33,7 @@ describe('what is refused', () => {
     expect(reasonsOn('_gateway')).toEqual(expect.arrayContaining(Object.keys(REASONS)));
   });
 
-  test('is counted also where it was not to be expected', async () => {
+  test('is counted even on a route where it was not expected', async () => {
     const metrics = new MetricRegistry();
     const route = new RouteMetrics(new RequestSeries(metrics), 'app', 'upstream');
     route.refused('login_failed');
@@ -42,7 +42,7 @@ describe('what is refused', () => {
   });
 });
 
-test('every metric has a series from the start, but those of what is not configured', async () => {
+test('every metric has a series from the start, except for features that are not configured', async () => {
   await using gateway = await startGateway({ routes });
   const text = await gateway.metrics.text();
   const names = [...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name = '', type]) =>
@@ -59,7 +59,7 @@ test('every metric has a series from the start, but those of what is not configu
 });
 
 test.each(['minor', 'major', 'incremental', 'weakcb'])(
-  'garbage collection has a series before the first one: %s',
+  'garbage collection has a series before it first runs: %s',
   async (kind) => {
     const metrics = new MetricRegistry();
     collectNodeMetrics(metrics);
@@ -68,7 +68,7 @@ test.each(['minor', 'major', 'incremental', 'weakcb'])(
   },
 );
 
-test('the part of the time in which the event loop is busy is a number between 0 and 1', async () => {
+test('the utilization of the event loop is between 0 and 1', async () => {
   const metrics = new MetricRegistry();
   collectNodeMetrics(metrics);
   const [line = ''] = seriesOf(await metrics.text(), 'sallyport_nodejs_eventloop_utilization_ratio');
@@ -108,14 +108,14 @@ const seriesValue = (text: string, name: string, labels: Record<string, string>)
   return line === undefined ? null : Number(line.split(' ').at(-1));
 };
 
-describe('what is counted of a route', () => {
+describe('the metrics of a route', () => {
   const IN_FLIGHT = 'sallyport_http_requests_in_flight';
   const byKind = [
     { id: 'open', match: { path: '/' }, credential: 'none' },
     { id: 'closed', match: { path: '/closed' }, credential: 'session', upstream: 'app' },
   ];
 
-  test('requests in progress, up and down again however they end', async () => {
+  test('count requests in progress, up and down, however they end', async () => {
     await using upstream = await RecordingUpstream.start(() => {});
     await using gateway = await startGateway({ upstream: upstream.origin, routes: byKind });
     const inFlight = async (route: string) => seriesValue(await gateway.metrics.text(), IN_FLIGHT, { route });
@@ -124,7 +124,7 @@ describe('what is counted of a route', () => {
     waiting.write(requestHead('GET', '/', [HOST]));
     await upstream.received(1);
     expect([await inFlight('open'), await inFlight('closed')]).toEqual([1, 0]);
-    // Refused by the route, by no route, before the route, by the parser; answered by an endpoint of our own.
+    // Refused by the route, for lack of a route, before routing, by the parser; answered by an endpoint of the gateway.
     for (const [target, host] of [
       ['/closed', HOST],
       ['/', 'Host: other.example.com'],
@@ -142,7 +142,7 @@ describe('what is counted of a route', () => {
     expect(left).toEqual([]);
   });
 
-  test("the time of an upstream, by class of the answer's status", async () => {
+  test('measure the time of an upstream by status class', async () => {
     await using upstream = await RecordingUpstream.start((request, socket) => {
       const status = request.head.startsWith('GET /missing') ? '404 Not Found' : '200 OK';
       socket.write(`HTTP/1.1 ${status}\r\nContent-Length: 0\r\n\r\n`);
@@ -160,7 +160,7 @@ describe('what is counted of a route', () => {
     expect(['1xx', '2xx', '3xx', '4xx', '5xx'].map(count)).toEqual([0, 1, 0, 2, 0]);
   });
 
-  test('headers that only the gateway may write, and that a client has sent', async () => {
+  test('count the headers of clients that only the gateway may write', async () => {
     await using upstream = await RecordingUpstream.start();
     await using gateway = await startGateway({ upstream: upstream.origin, routes });
     await using client = await RawConnection.open(gateway.port);
@@ -171,7 +171,7 @@ describe('what is counted of a route', () => {
     expect(seriesValue(text, 'sallyport_owned_headers_removed_total', { route: 'app' })).toBe(2);
   });
 
-  test('methods only when the configuration wants them', async () => {
+  test('distinguish methods only if the configuration says so', async () => {
     const text = async (labels: 'method'[]) => {
       const metrics = new MetricRegistry();
       const route = new RouteMetrics(new RequestSeries(metrics), 'app', null, labels);
@@ -204,8 +204,8 @@ describe('what is counted of a route', () => {
   });
 });
 
-describe('what is counted of sessions and tokens', () => {
-  test('why a token was signed, and from where a session was read', async () => {
+describe('the metrics of sessions and tokens', () => {
+  test('show why tokens were minted and where sessions were read from', async () => {
     const clocks = new TestClocks();
     await using upstream = await RecordingUpstream.start();
     await using gateway = await startGateway({ upstream: upstream.origin, clocks });
@@ -228,7 +228,7 @@ describe('what is counted of sessions and tokens', () => {
     expect(seriesValue(text, 'sallyport_session_lookup_duration_seconds_count', { source: 'redis' })).toBeNull();
   });
 
-  test('streams that the end of their session has cut', async () => {
+  test('count streams that ended with their session', async () => {
     await using upstream = await RecordingUpstream.start((_request, socket) => {
       socket.write('HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n');
     });

@@ -9,7 +9,7 @@ import { textFormatFor } from '../../src/telemetry/text-format.ts';
 import { startInstance } from '../support/instance.ts';
 import { parseOpenMetrics } from '../support/telemetry/openmetrics.ts';
 
-/** What Prometheus 3 sends, and what 2.x sends. */
+/** The Accept headers of Prometheus 3 and of 2.x. */
 const PROMETHEUS_3 =
   'application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2';
 const PROMETHEUS_2 =
@@ -18,21 +18,21 @@ const PROMETHEUS_2 =
 test.each([
   ['Prometheus 3', PROMETHEUS_3, 'openmetrics'],
   ['Prometheus 2', PROMETHEUS_2, 'openmetrics'],
-  ['a client that names nothing else', 'application/openmetrics-text', 'openmetrics'],
-  ['the same in capitals, with spaces', 'Application/OpenMetrics-Text ; Version=1.0.0 ; Q=0.5', 'openmetrics'],
+  ['a client that names only OpenMetrics', 'application/openmetrics-text', 'openmetrics'],
+  ['the same in mixed case, with spaces', 'Application/OpenMetrics-Text ; Version=1.0.0 ; Q=0.5', 'openmetrics'],
   ['a client without Accept', '', 'prometheus'],
   ['curl', '*/*', 'prometheus'],
   ['a browser', 'text/html,application/xhtml+xml,*/*;q=0.8', 'prometheus'],
   ['a client that prefers plain text', 'application/openmetrics-text;q=0.3,text/plain;q=0.9', 'prometheus'],
-  ['a client that takes anything but it', 'application/openmetrics-text;q=0,*/*', 'prometheus'],
+  ['a client that accepts anything but OpenMetrics', 'application/openmetrics-text;q=0,*/*', 'prometheus'],
   ['a client of a later version only', 'application/openmetrics-text;version=2.0.0', 'prometheus'],
-  ['a client whose q is no number', 'application/openmetrics-text;q=x', 'prometheus'],
+  ['a client whose q is not a number', 'application/openmetrics-text;q=x', 'prometheus'],
 ])('%s gets the format that it asks for', (_client, accept, format) => {
   expect(textFormatFor(accept)).toBe(format);
 });
 
 describe('OpenMetrics', () => {
-  test('a strict parser reads what a gateway says, in which every metric of the other format is', async () => {
+  test('satisfies a strict parser and contains every metric of the other format', async () => {
     await using instance = await startInstance({ routes: [{ id: 'app', match: { path: '/' }, credential: 'none' }] });
     collectNodeMetrics(instance.metrics);
     new LogSeries(instance.metrics);
@@ -54,7 +54,7 @@ describe('OpenMetrics', () => {
     ).toEqual(types);
   });
 
-  test('it reads the merged metrics of workers', async () => {
+  test('satisfies a strict parser when the metrics of workers are merged', async () => {
     const registryOf = (routes: readonly string[]) => {
       const registry = new MetricRegistry();
       const requests = registry.hotCounter('http_requests_total', 'Requests.', ['route']);
@@ -89,18 +89,18 @@ describe('OpenMetrics', () => {
 describe('the strict parser', () => {
   const HEAD = '# HELP a_b Help.\n# TYPE a_b counter\n';
   test.each([
-    ['an exposition without its end', `${HEAD}a_b_total 1\n`],
+    ['an exposition without EOF', `${HEAD}a_b_total 1\n`],
     ['a counter without its suffix', `${HEAD}a_b 1\n# EOF\n`],
-    ['a name of another metric', `${HEAD}a_c_total 1\n# EOF\n`],
-    ['a sample twice', `${HEAD}a_b_total 1\na_b_total 1\n# EOF\n`],
+    ['a sample of another metric', `${HEAD}a_c_total 1\n# EOF\n`],
+    ['a duplicate sample', `${HEAD}a_b_total 1\na_b_total 1\n# EOF\n`],
     ['an empty line', `${HEAD}a_b_total 1\n\n# EOF\n`],
     ['a quotation mark in the help', '# HELP a_b "x"\n# TYPE a_b gauge\na_b 1\n# EOF\n'],
     [
-      'a bound that is an integer',
+      'an integer bound',
       '# HELP h H.\n# TYPE h histogram\nh_bucket{le="1"} 1\nh_bucket{le="+Inf"} 1\nh_sum 1\nh_count 1\n# EOF\n',
     ],
     [
-      'groups that are apart',
+      'interleaved groups',
       '# HELP g G.\n# TYPE g gauge\ng{a="1"} 1\ng{a="2"} 1\ng{a="1",b="1"} 1\ng{a="2"} 3\n# EOF\n',
     ],
   ])('refuses %s', (_what, text) => {

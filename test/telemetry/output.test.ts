@@ -1,4 +1,4 @@
-/** Log lines on an output that takes nothing: a pipe that nobody reads, a full disk. */
+/** Log lines on an output that accepts nothing: a pipe that nobody reads, a full disk. */
 
 import { execFileSync } from 'node:child_process';
 import { closeSync, constants, mkdtempSync, openSync, readSync, rmSync } from 'node:fs';
@@ -13,7 +13,7 @@ const FLUSH_EVERY_MS = 5;
 const LINE = `${'x'.repeat(1_023)}\n`;
 const LINES_OF_16_MIB = 16 * 1_024;
 
-/** A pipe that takes what fits into it, as standard output is set up in a process of Node. */
+/** A non-blocking pipe, as Node sets up standard output. */
 function pipe() {
   const directory = mkdtempSync(join(tmpdir(), 'sallyport-pipe-'));
   const path = join(directory, 'pipe');
@@ -26,7 +26,7 @@ function pipe() {
   return descriptor;
 }
 
-/** What the pipe holds. */
+/** Reads what the pipe contains. */
 function take(descriptor: number): string {
   const bytes = Buffer.alloc(1024 * 1024);
   try {
@@ -49,12 +49,12 @@ function linesOn(descriptor: number) {
   return { lines, seen };
 }
 
-test('R1: a pipe that no one reads blocks nothing; what waits is bounded, what is lost is counted', async () => {
+test('R1: an unread pipe blocks nothing; waiting lines are bounded, lost ones are counted', async () => {
   const descriptor = pipe();
   const { lines, seen } = linesOn(descriptor);
   let taken = 0;
   for (let count = 0; count < 2 * LINES_OF_16_MIB; count += 1) if (lines.write(LINE)) taken += 1;
-  // A block is handed on before it is quite full.
+  // A block is passed on before it is completely full.
   expect(taken).toBeGreaterThan(0.9 * LINES_OF_16_MIB);
   expect(taken).toBeLessThan(1.1 * LINES_OF_16_MIB);
   expect(seen.lost).toBe(2 * LINES_OF_16_MIB - taken);
@@ -71,7 +71,7 @@ test('R1: a pipe that no one reads blocks nothing; what waits is bounded, what i
   expect(lines.isFull).toBe(false);
 });
 
-test('R1: while the output is busy, lines gather in one block instead of one block a second', () => {
+test('R1: while the output is busy, lines gather in one block, not one per second', () => {
   vi.useFakeTimers();
   onTestFinished(() => void vi.useRealTimers());
   const blocks: string[] = [];

@@ -5,7 +5,7 @@ import { mergedReasons, RECENT_REQUESTS, RecentRequests } from '../../src/teleme
 const unread = (id: string, client: string) =>
   ({ id, client, reason: 'request_malformed', note: 'Invalid method' }) as const;
 
-test('the last requests are found, the last of several with one id, and none that is older', () => {
+test('the last requests are found by id, the latest of duplicates, and none older', () => {
   const ids = fc.array(fc.integer({ min: 0, max: RECENT_REQUESTS / 2 }), { maxLength: 3 * RECENT_REQUESTS });
   const property = fc.property(ids, (kept) => {
     const recent = new RecentRequests();
@@ -16,7 +16,7 @@ test('the last requests are found, the last of several with one id, and none tha
   fc.assert(property, { numRuns: 20 });
 });
 
-test('what was kept of an earlier request does not show through', () => {
+test('an unread request has no fields of an earlier one', () => {
   const recent = new RecentRequests();
   recent.keepUnread(unread('a', '192.0.2.1'), 'public', 0);
   expect(recent.find('a')).toEqual({
@@ -37,7 +37,7 @@ test('what was kept of an earlier request does not show through', () => {
   });
 });
 
-test('the last ones are there, the newest first, also when the oldest place is written again', () => {
+test('the last requests are listed newest first, even after places are reused', () => {
   const recent = new RecentRequests();
   const newest = (count: number) => recent.last(count).map(({ id }) => id);
   expect([newest(5), recent.reasons()]).toEqual([[], []]);
@@ -48,7 +48,7 @@ test('the last ones are there, the newest first, also when the oldest place is w
   expect([all.length, all.at(-1)]).toEqual([RECENT_REQUESTS, '2']);
 });
 
-test('reasons are counted, the most frequent first, with the last request of each; several processes are summed', () => {
+test('reasons are counted, most frequent first, each with its last request, and summed over processes', () => {
   const recent = new RecentRequests();
   recent.keepUnread({ ...unread('a', ''), reason: 'headers_too_large' }, 'public', 0);
   recent.keepUnread(unread('b', ''), 'public', 1);

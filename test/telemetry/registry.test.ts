@@ -5,8 +5,8 @@ import { counted, seriesOf } from '../support/telemetry/counted.ts';
 const COLOURS = ['red', 'green'] as const;
 const SIZES = ['small', 'large'] as const;
 
-describe('a metric whose labels have closed lists of values', () => {
-  test('has every combination of them from the start, at zero', async () => {
+describe('a metric with closed lists of label values', () => {
+  test('starts with every combination at zero', async () => {
     const registry = new MetricRegistry();
     registry.counter('balls_total', '-', { colour: COLOURS, size: SIZES });
     registry.histogram('weight_seconds', '-', [1], { colour: COLOURS });
@@ -19,7 +19,7 @@ describe('a metric whose labels have closed lists of values', () => {
     expect(await registry.text()).toContain('sallyport_weight_seconds_count{colour="green"} 0\n');
   });
 
-  test('takes no value outside its list, and no other label', () => {
+  test('accepts no value outside its list and no other label', () => {
     const counter = new MetricRegistry().counter('balls_total', '-', { colour: COLOURS });
     counter.inc({ colour: 'red' });
     // @ts-expect-error a value that is not in the list
@@ -30,7 +30,7 @@ describe('a metric whose labels have closed lists of values', () => {
     expect(() => counter.inc({ colour: 'red', size: 'small' })).toThrow();
   });
 
-  test('has no series while a value comes from the configuration, until its owner asks for one', async () => {
+  test('and a configured label has no series until its owner asks for one', async () => {
     const registry = new MetricRegistry();
     const counter = registry.counter('balls_total', '-', { colour: COLOURS, box: CONFIGURED });
     expect(await seriesOf(registry, 'balls_total')).toEqual([]);
@@ -40,7 +40,7 @@ describe('a metric whose labels have closed lists of values', () => {
 });
 
 describe('a gauge that is read', () => {
-  test('is read at each scrape, and has no series that no longer exists', async () => {
+  test('is read at each scrape and drops series that no longer exist', async () => {
     const registry = new MetricRegistry();
     const gauge = registry.readGauge('boxes', '-', { box: CONFIGURED });
     let boxes = ['cellar', 'attic'];
@@ -50,7 +50,7 @@ describe('a gauge that is read', () => {
     expect(await seriesOf(registry, 'boxes')).toEqual([[{ box: 'attic' }, 5]]);
   });
 
-  test('without labels is zero before anybody reads it', async () => {
+  test('without labels is zero until it has a source', async () => {
     const registry = new MetricRegistry();
     const gauge = registry.readGauge('boxes', '-', {});
     expect(await counted(registry, 'boxes')).toBe(0);
@@ -58,7 +58,7 @@ describe('a gauge that is read', () => {
     expect(await registry.text()).toContain('sallyport_boxes 3\n');
   });
 
-  test('says what the values of several workers make together', async () => {
+  test('states how the values of workers are merged', async () => {
     const registry = new MetricRegistry();
     registry.readGauge('boxes', '-', {}, 'min');
     const { value: part } = await registry.parts().next();

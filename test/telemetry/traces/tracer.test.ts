@@ -1,4 +1,4 @@
-/** Which requests are recorded, and what the files of the section may contain. */
+/** Which requests are recorded, and what the section's files may contain. */
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -14,7 +14,7 @@ import { Tracer } from '../../../src/telemetry/traces/tracer.ts';
 const PARENT = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
 const clocks = { wallMs: () => 1_800_000_000_000, monotonicMs: () => 5_000 };
 
-/** Takes spans in place of the SDK, which is tried in traces.test.ts. */
+/** Stands in for the SDK, which traces.test.ts tests. */
 class Spans {
   readonly begun: NewSpan[] = [];
   start(span: NewSpan): Span {
@@ -37,7 +37,7 @@ describe('a request', () => {
     [0.01, 0.01, false],
     [1, 0.999_999, true],
     [0, 0, false],
-  ])('without a parent is recorded by the ratio: %d with %d is %s', (ratio, random, isRecorded) => {
+  ])('without a parent is recorded by the ratio: %d with random %d gives %s', (ratio, random, isRecorded) => {
     for (const request of [asks(null), null])
       expect(tracer(ratio, random).begin(5_000, request) !== null).toBe(isRecorded);
   });
@@ -45,7 +45,7 @@ describe('a request', () => {
   test.each([
     ['recorded', PARENT, 0, true],
     ['not recorded', PARENT.replace(/01$/, '00'), 1, false],
-  ])('whose parent is %s is, too, whatever the ratio', (_how, parent, ratio, isRecorded) => {
+  ])('follows a parent that is %s, whatever the ratio', (_how, parent, ratio, isRecorded) => {
     expect(tracer(ratio, 0).begin(5_000, asks(parent)) !== null).toBe(isRecorded);
   });
 });
@@ -56,7 +56,7 @@ describe('steps below a request', () => {
     return { spans, trace: new RequestTrace(spans, { parent: null }, 5_000, clocks, () => {}) };
   };
 
-  test('are spans where it is recorded, what is waited for included, and nothing elsewhere', async () => {
+  test('are spans only if it is recorded, asynchronous ones included', async () => {
     const { spans, trace } = begun();
     expect(inSpan('mint token', () => 7)).toBe(7);
     await trace.run(async () => {
@@ -69,14 +69,14 @@ describe('steps below a request', () => {
     ]);
   });
 
-  test('pass on what they throw', async () => {
+  test('rethrow errors', async () => {
     const { trace } = begun();
     const fault = new Error('broken');
     expect(() => trace.run(() => inSpan('mint token', () => raise(fault)))).toThrow(fault);
     await expect(trace.run(() => inSpan('mint token', () => Promise.reject(fault)))).rejects.toBe(fault);
   });
 
-  test('are recorded up to a number, and done beyond it', () => {
+  test('still run beyond the number that is recorded', () => {
     const { spans, trace } = begun();
     let done = 0;
     trace.run(() => {
@@ -93,7 +93,7 @@ const raise = (fault: Error): never => {
   throw fault;
 };
 
-describe('the file with headers', () => {
+describe('the headers file', () => {
   const directory = mkdtempSync(join(tmpdir(), 'sallyport-traces-'));
   afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
@@ -105,7 +105,7 @@ describe('the file with headers', () => {
     return { headers, said: reader.mistakes.map(({ message }) => message.replace(directory, '')) };
   };
 
-  test('has one per line, with any line ends', async () => {
+  test('has one header per line, with any line endings', async () => {
     expect((await read('Authorization:Bearer a:b\r\n\nx-scope:  7  \n')).headers).toEqual({
       Authorization: 'Bearer a:b',
       'x-scope': '7',
@@ -118,13 +118,13 @@ describe('the file with headers', () => {
     ['no value', 'A: b\nX-Canary-secret:', 2],
     ['a space in the name', 'X canary: canary-secret', 1],
     ['a letter that is not ASCII', 'X: canary-secret-ü', 1],
-  ])('LOG-01: a line with %s is named by its number, not its text', async (_what, text, line) => {
+  ])('LOG-01: reports a line with %s by its number, not its text', async (_what, text, line) => {
     expect((await read(text)).said).toEqual([
       `traces.headersFile: /headers line ${line} is not a header: write Name: value`,
     ]);
   });
 
-  test.each(['Host', 'content-length', 'Transfer-Encoding', 'CONTENT-TYPE'])('cannot have %s', async (name) => {
+  test.each(['Host', 'content-length', 'Transfer-Encoding', 'CONTENT-TYPE'])('cannot set %s', async (name) => {
     expect((await read(`${name}: x`)).said).toEqual([expect.stringContaining('line 1 is a header that the gateway')]);
   });
 });

@@ -1,4 +1,4 @@
-/** What is recorded of a request, whose traces are continued, and what happens when the collector does not take spans. */
+/** What is recorded of a request, whose traces are continued, and what happens if the collector accepts no spans. */
 
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type GatewayOptions, HOST, PUBLIC_ORIGIN, parseTestConfig, startGateway } from '../../support/gateway.ts';
@@ -48,7 +48,7 @@ const tracing = (traces: Traces = {}, options: GatewayOptions = {}): GatewayOpti
 
 const TRUSTING = { listeners: { public: { address: '127.0.0.1:0', trustedProxies: ['127.0.0.1'] } } };
 
-/** Makes requests of a gateway that then ends, by which it has sent its spans. */
+/** Sends requests to a gateway, then closes it so that it exports its spans. */
 async function traced(traces: Traces, heads: readonly string[], options: GatewayOptions = {}) {
   const gateway = await startGateway(tracing(traces, options));
   for (const head of heads) await rawRequest(gateway.port, head);
@@ -61,7 +61,7 @@ async function traced(traces: Traces, heads: readonly string[], options: Gateway
 const passedOn = (name: string) => upstream.last.values(name);
 
 describe('a recorded request', () => {
-  test('is a span with the route as the configuration has it, and one below it for the upstream, which continues it', async () => {
+  test('is a span named after its route, with a child span for the upstream, which continues it', async () => {
     const { lines } = await traced({}, [requestHead('GET', '/api/acme-17/orders/4711?secret=x', [HOST])]);
     const server = collector.span('server');
     const client = collector.span('client');
@@ -100,7 +100,7 @@ describe('a recorded request', () => {
     expect(collector.bytes).not.toMatch(/acme-17|4711|secret=x/);
   });
 
-  test('with a session has its age, and the token that was minted, and says nothing of who it is', async () => {
+  test('with a session shows its age and the minted token, but not the user', async () => {
     const gateway = await startGateway(tracing());
     await rawRequest(gateway.port, requestHead('GET', '/', [HOST, await gateway.cookie('mallory-the-user')]));
     await gateway.gateway.close();
@@ -113,7 +113,7 @@ describe('a recorded request', () => {
     expect(collector.bytes).not.toContain('mallory-the-user');
   });
 
-  test('that is refused says why, one that could not be read too, and not what it asked for', async () => {
+  test('that is refused or invalid shows the reason but not the path', async () => {
     await traced({}, [
       requestHead('GET', '/secret-path', [HOST]),
       requestHead('GET', '/secret-%zz-path', [HOST]),
@@ -133,7 +133,7 @@ describe('a recorded request', () => {
     expect(collector.bytes).not.toContain('secret-');
   });
 
-  test('that fails upstream is an error, with the reason', async () => {
+  test('that fails upstream is an error with a reason', async () => {
     await traced({}, [requestHead('GET', '/api/x/orders', [HOST])], { upstream: 'http://127.0.0.1:9' });
     const failed = { isError: true, attributes: { 'error.type': 'upstream_connect_failed' } };
     expect(collector.span('server')).toMatchObject(failed);
@@ -141,7 +141,7 @@ describe('a recorded request', () => {
     expect(collector.span('client').attributes).not.toHaveProperty('http.response.status_code');
   });
 
-  test('to an endpoint of the gateway has its path, and a session in that is a parameter', async () => {
+  test('to an endpoint of the gateway shows its path, with a session handle as a parameter', async () => {
     const gateway = await startGateway(tracing());
     const cookie = await gateway.cookie();
     const handle = 'A'.repeat(43);
@@ -156,7 +156,7 @@ describe('a recorded request', () => {
     expect(collector.bytes).not.toContain(handle);
   });
 
-  test('that becomes a WebSocket is recorded when that is closed', async () => {
+  test('that becomes a WebSocket is recorded when the WebSocket closes', async () => {
     await using echo = await startEchoUpstream();
     const gateway = await startGateway(
       tracing(
@@ -175,7 +175,7 @@ describe('a recorded request', () => {
       expect(collector.span(kind).attributes['http.response.status_code']).toBe(101);
   });
 
-  test('is linked from the histogram of durations, in OpenMetrics only', async () => {
+  test('is an exemplar of the duration histogram, in OpenMetrics only', async () => {
     const { families, lines } = await traced({}, [requestHead('GET', '/api/x/orders', [HOST])]);
     const samples = families.get('sallyport_http_request_duration_seconds')?.samples ?? [];
     const [exemplar, ...others] = samples.flatMap(({ exemplar }) => exemplar ?? []);
@@ -187,14 +187,14 @@ describe('a recorded request', () => {
 });
 
 describe('a request that is not recorded', () => {
-  test('A2: gets no context of the gateway, so that services behind decide for themselves', async () => {
+  test('A2: gets no trace context, so that services behind the gateway decide for themselves', async () => {
     const { lines } = await traced({ sampleRatio: 0 }, [requestHead('GET', '/api/x/orders', [HOST])]);
     expect(passedOn('traceparent')).toEqual([]);
     expect(collector.requests).toEqual([]);
     expect(lines[0]).not.toHaveProperty('traceId');
   });
 
-  test('keeps the context of its client where nothing is recorded at all, and the log has its trace id', async () => {
+  test("keeps its client's context and logs its trace id if tracing is off", async () => {
     await using gateway = await startGateway({ upstream: upstream.origin, routes });
     await rawRequest(gateway.port, requestHead('GET', '/api/x/orders', [HOST, TRACEPARENT, 'Tracestate: a=1']));
     expect([passedOn('traceparent'), passedOn('tracestate')]).toEqual([[PARENT], ['a=1']]);
@@ -204,7 +204,7 @@ describe('a request that is not recorded', () => {
   });
 
   test.each([`${PARENT}x`, `${PARENT}, ${PARENT}`, '00-0-0-01', `01${PARENT.slice(2)}`])(
-    'has no trace id in the log for the invalid traceparent %s',
+    'logs no trace id for the invalid traceparent %s',
     async (invalid) => {
       await using gateway = await startGateway({ upstream: upstream.origin, routes });
       await rawRequest(gateway.port, requestHead('GET', '/api/x/orders', [HOST, `Traceparent: ${invalid}`]));
@@ -214,11 +214,11 @@ describe('a request that is not recorded', () => {
   );
 });
 
-describe('a client that names a trace', () => {
+describe('a client that sends a trace context', () => {
   const head = (traceparent: string) =>
     requestHead('GET', '/api/x/orders', [HOST, `Traceparent: ${traceparent}`, 'Tracestate: vendor=1', 'Baggage: a=1']);
 
-  test('is not believed by default: its trace is linked, not continued, and does not reach the upstream', async () => {
+  test('is not trusted by default: its trace is linked, not continued, and not sent upstream', async () => {
     await traced({}, [head(PARENT)]);
     const server = collector.span('server');
     expect(server.traceId).not.toBe(TRACE_ID);
@@ -232,16 +232,16 @@ describe('a client that names a trace', () => {
     expect(passedOn('baggage')).toEqual(['a=1']);
   });
 
-  test('cannot have its request recorded, nor those of the services behind', async () => {
+  test('cannot cause recording here or in the services behind', async () => {
     await traced({ sampleRatio: 0 }, [head(PARENT)]);
     expect(collector.spans).toEqual([]);
     expect(upstream.text).not.toContain(TRACE_ID);
   });
 
   test.each([
-    ['is a trusted proxy', {}, TRUSTING],
-    ['comes in a configuration that trusts all', { trustParent: 'all' }, {}],
-  ])('is believed where it %s: its trace goes on, whatever the ratio', async (_where, traces, config) => {
+    ['as a trusted proxy', {}, TRUSTING],
+    ['if the configuration trusts all', { trustParent: 'all' }, {}],
+  ])('is trusted %s: its trace continues, whatever the ratio', async (_where, traces, config) => {
     const { lines } = await traced({ sampleRatio: 0, ...traces }, [head(PARENT)], { config });
     const server = collector.span('server');
     expect(server).toMatchObject({
@@ -255,18 +255,18 @@ describe('a client that names a trace', () => {
     expect(lines[0]).toMatchObject({ traceId: TRACE_ID, spanId: server.spanId });
   });
 
-  test('and does not record it is believed by the same rule: nothing is recorded, and its context is passed on', async () => {
+  test('is also trusted not to record: nothing is recorded, and its context is passed on', async () => {
     await traced({ sampleRatio: 1 }, [head(UNSAMPLED)], { config: TRUSTING });
     expect(collector.spans).toEqual([]);
     expect([passedOn('traceparent'), passedOn('tracestate')]).toEqual([[UNSAMPLED], ['vendor=1']]);
   });
 
-  test('is believed by no one where nobody is to be, trusted proxies included', async () => {
+  test('is not trusted with trustParent: none, even as a trusted proxy', async () => {
     await traced({ trustParent: 'none' }, [head(PARENT)], { config: TRUSTING });
     expect(collector.span('server').traceId).not.toBe(TRACE_ID);
   });
 
-  test('gets no more recorded per second than the configuration allows; the context of the others is passed on', async () => {
+  test('gets at most maxPerSecond requests recorded; the context of the others is passed on', async () => {
     const clocks = { wallMs: () => 1_800_000_000_000, monotonicMs: () => 1_000 };
     const { families } = await traced({ maxPerSecond: 2 }, [head(PARENT), head(PARENT), head(PARENT)], {
       config: TRUSTING,
@@ -278,7 +278,7 @@ describe('a client that names a trace', () => {
   });
 });
 
-test('the workload continues its own traces on the outbound side, whoever is believed elsewhere', async () => {
+test("the outbound side continues the workload's traces, regardless of who is trusted elsewhere", async () => {
   const gateway = await startGateway(
     tracing(
       { sampleRatio: 0 },
@@ -304,7 +304,7 @@ test('the workload continues its own traces on the outbound side, whoever is bel
   expect(passedOn('traceparent')[0]).toContain(TRACE_ID);
 });
 
-test('the redirect listener, which answers every path, names none', async () => {
+test('a span of the redirect listener names no path', async () => {
   const listeners = { public: { address: '127.0.0.1:0' }, redirect: { address: '127.0.0.1:0' } };
   const gateway = await startGateway(tracing({}, { config: { listeners } }));
   expect((await rawRequest(gateway.portOf('redirect'), requestHead('GET', '/secret-path', [HOST]))).status).toBe(308);
@@ -327,7 +327,7 @@ describe('a collector', () => {
     };
   };
 
-  test('that refuses spans costs them, counted and said once, and nothing else', async () => {
+  test('that refuses spans affects nothing else; lost spans are counted and logged once', async () => {
     collector.status = 400;
     const gateway = await startGateway(tracing());
     const head = requestHead('GET', '/api/x/orders', [HOST]);
@@ -344,7 +344,7 @@ describe('a collector', () => {
     expect(said().map(({ msg }) => msg)).toEqual(['collector does not accept spans', 'collector accepts spans again']);
   });
 
-  test('that does not answer does not hold up the end of the gateway; what it did not take is counted', async () => {
+  test('that does not answer does not delay shutdown; unsent spans are counted', async () => {
     collector.status = 0;
     const gateway = await startGateway(tracing());
     await rawRequest(gateway.port, requestHead('GET', '/api/x/orders', [HOST]));
@@ -354,7 +354,7 @@ describe('a collector', () => {
     expect(await counted(gateway)).toEqual({ exported: 0, full: 0, failed: 0, shutdown: 2 });
   });
 
-  test('gets the headers in the file, which are shown nowhere, over the path that the URL has', async () => {
+  test('gets the headers in the file, which are shown nowhere, at the path in the URL', async () => {
     const { upstream: origin = '', config } = tracing({ headersFile: 'otlp.headers' });
     const files = { 'otlp.headers': 'Authorization: Bearer canary-4c1d\r\n\r\nX-Scope: a b\n' };
     const instance = await startInstance({ upstream: origin, routes, config: { ...config }, files });
@@ -368,7 +368,7 @@ describe('a collector', () => {
     expect(`${instance.log.text}${shown}${collector.bytes}`).not.toContain('canary-4c1d');
   });
 
-  test('that a reload names gets what begins from then on; the other one what has begun before', async () => {
+  test('set by a reload gets later requests; the previous one gets those in progress', async () => {
     await using other = await TestCollector.start();
     const held: (() => void)[] = [];
     upstream.answer = (_request, socket) => {
@@ -384,7 +384,7 @@ describe('a collector', () => {
     expect(collector.spans).toEqual([]);
     for (const answer of held) answer();
     expect((await client.response()).status).toBe(200);
-    // Closed as soon as its last trace is over, and not before.
+    // The previous exporter closes as soon as its last trace is over, and not before.
     await until(() => collector.spans.length === 2, 'the first collector has the spans of the first request');
     await gateway.apply(parseTestConfig({ ...tracing(), config: {} }));
     await until(() => other.spans.length === 2, 'the other one has the rest');
