@@ -1,6 +1,6 @@
 /**
  * H4: clients that offer another protocol with a request are served in the one that they speak. The heads are those that
- * Java 17 (`java.net.http.HttpClient`) and curl 7.88 (`--http2`) send by default, byte for byte but for Host.
+ * Java 17 (`java.net.http.HttpClient`) and curl 7.88 (`--http2`) send by default, byte for byte except for Host.
  */
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -45,7 +45,7 @@ const REQUESTS: Readonly<Record<string, (path: string, host: string) => readonly
       `${curl('POST', 'Content-Length: 5', 'Content-Type: application/x-www-form-urlencoded')}hello`,
     ];
   },
-  'a client that offers a protocol nobody knows': (path, host) => {
+  'a client that offers an unknown protocol': (path, host) => {
     const lines = [`Host: ${host}`, 'Connection: Upgrade', 'Upgrade: foo/2, bar'];
     return [
       head(`GET ${path} HTTP/1.1`, ...lines),
@@ -86,7 +86,7 @@ describe('RFC 9110 §7.8: an offer of another protocol', () => {
     Object.keys(REQUESTS).map((client) => [listener as keyof typeof LISTENERS, client] as const),
   );
 
-  test.for(cases)('H4: the %s listener ignores that of %s, and goes on with HTTP/1.1', async ([name, client]) => {
+  test.for(cases)('H4: the %s listener ignores the offer of %s and stays with HTTP/1.1', async ([name, client]) => {
     upstream.reset();
     const { path, host, status, forwards } = LISTENERS[name];
     const address = instance.instance.addresses[name];

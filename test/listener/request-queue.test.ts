@@ -22,16 +22,16 @@ const percentile = (outcome: Outcome, share: number) => {
   return times[Math.floor(times.length * share)] ?? Number.POSITIVE_INFINITY;
 };
 const SECONDS = 15;
-/** Of the 1,000 in a second that can be served. */
+/** As a share of the 1,000 per second that can be served. */
 const goodput = ({ servedMs }: Outcome) => servedMs.filter((ms) => ms <= 1_050).length / (1_000 * SECONDS);
 
-describe('R14: a process in simulated time that can serve 1,000 requests in a second', () => {
+describe('R14: a process in simulated time that can serve 1,000 requests per second', () => {
   test.each([
     { times: 0.5, connections: 1_000 },
     { times: 0.9, connections: 4_000 },
-    // As many as are asked for with these connections are served within half of maxQueueDelay.
+    // All requests that these connections can have outstanding are served within half of maxQueueDelay.
     { times: 3, connections: 400 },
-  ])('refuses nothing when it has time for all: $times times as much on $connections connections', (load) => {
+  ])('refuses nothing that it has time for: $times times the load on $connections connections', (load) => {
     const { outcomes } = simulate([flood(load.times, load.connections)], { seconds: SECONDS });
     expect(outcomes[0]?.refused).toBe(0);
     expect(goodput(outcomes[0] as Outcome)).toBeGreaterThan(Math.min(load.times, 1) * 0.95);
@@ -42,34 +42,34 @@ describe('R14: a process in simulated time that can serve 1,000 requests in a se
     { times: 3, connections: 1_000, isPatient: true },
     { times: 3, connections: 2_000, isPatient: false },
     { times: 3, connections: 2_000, isPatient: true },
-  ])('keeps 90 % of it at $times times as much ($connections connections, patient: $isPatient)', (load) => {
+  ])('keeps 90 % of that at $times times the load ($connections connections, patient: $isPatient)', (load) => {
     const { outcomes } = simulate([flood(load.times, load.connections, load.isPatient)], { seconds: SECONDS });
     expect(goodput(outcomes[0] as Outcome)).toBeGreaterThanOrEqual(0.9);
   });
 
-  test('serves who asks now and then as if there were no flood: all of them, within a few turns', () => {
+  test('serves occasional clients as if there were no flood: all of them, within a few turns', () => {
     const { outcomes, longestTurnMs } = simulate([flood(3, 2_000), guest], { seconds: SECONDS });
     const [, calm] = outcomes as [Outcome, Outcome];
     expect(calm.refused).toBe(0);
     expect(calm.servedMs).toHaveLength(calm.due);
     expect(percentile(calm, 0.5)).toBeLessThan(20);
     expect(percentile(calm, 0.99)).toBeLessThan(150);
-    // What the admin listener, whose requests do not wait, can be kept waiting.
+    // The longest delay of the admin listener, whose requests do not queue.
     expect(longestTurnMs).toBeLessThan(100);
   });
 
-  test('refuses nothing while others take the processor: the wait is not its own', () => {
+  test('refuses nothing while other programs take the processor', () => {
     const { outcomes } = simulate([flood(0.15, 400)], { seconds: 3, processorShare: 0.05 });
     expect(outcomes[0]?.refused).toBe(0);
     expect(percentile(outcomes[0] as Outcome, 0.99)).toBeGreaterThan(1_500);
   });
 
-  test('refuses what is too much for a container with a twentieth of a processor, too', () => {
+  test('refuses excess load in a container with a twentieth of a processor, too', () => {
     const { outcomes } = simulate([flood(0.15, 2_000)], { seconds: 60, processorShare: 0.05 });
     expect(outcomes[0]?.refused).toBeGreaterThan(0);
   });
 
-  test('counts what it refuses, by when', async () => {
+  test('counts refusals as early or late', async () => {
     const { outcomes, metrics } = simulate([flood(3, 2_000)], { seconds: 5 });
     const [early, late] = [
       await counted(metrics, 'requests_shed_total', { when: 'early' }),
@@ -79,14 +79,14 @@ describe('R14: a process in simulated time that can serve 1,000 requests in a se
     expect(early + late).toBe(outcomes[0]?.refused);
   });
 
-  test('serves everything, whenever it may be, when the queue is switched off', () => {
+  test('serves everything, however late, if the queue is switched off', () => {
     const { outcomes } = simulate([flood(3, 2_000)], { seconds: SECONDS, maxDelayMs: 0 });
     expect(outcomes[0]?.refused).toBe(0);
     expect(goodput(outcomes[0] as Outcome)).toBeLessThan(0.2);
   });
 });
 
-/** A queue whose clock and turns the test moves. */
+/** A queue whose clock and turns the test controls. */
 class Bench {
   nowMs = 1_000;
   readonly events: string[] = [];
@@ -128,7 +128,7 @@ class Bench {
     for (const run of due) run();
   }
 
-  /** A turn that takes longer than it may before anything else comes, so that further requests wait. */
+  /** Uses up the time of the turn, so that further requests wait. */
   fill(): void {
     this.request('first');
     this.nowMs += 10;
@@ -136,7 +136,7 @@ class Bench {
 }
 
 describe('a queue of requests', () => {
-  test('a request is handled at once while the turn is short', () => {
+  test('handles a request at once while the turn is short', () => {
     const bench = new Bench();
     bench.request('a');
     bench.request('b');
@@ -144,7 +144,7 @@ describe('a queue of requests', () => {
     expect(bench.queue.size).toBe(0);
   });
 
-  test('what comes after the turn has taken its time waits for the next, and a turn serves for its time only', async () => {
+  test('defers requests once the turn has used its time, and serves no longer than that per turn', async () => {
     const bench = new Bench();
     bench.fill();
     for (const name of ['a', 'b', 'c']) bench.request(name);
@@ -157,7 +157,7 @@ describe('a queue of requests', () => {
     expect(bench.queue.size).toBe(0);
   });
 
-  test('clients take turns, and networks of one site count as one', () => {
+  test('lets clients take turns; networks of one site count as one client', () => {
     const bench = new Bench();
     bench.fill();
     for (const name of ['a1', 'a2', 'a3']) bench.request(name);
@@ -167,7 +167,7 @@ describe('a queue of requests', () => {
     expect(bench.events).toEqual(['first', 'a1', 'b1', 'site 1', 'a2', 'site 2', 'a3']);
   });
 
-  test('whose client has left meanwhile costs nothing', () => {
+  test('skips a request whose client has left', () => {
     const bench = new Bench();
     bench.fill();
     bench.request('gone', { isOver: true });
@@ -176,7 +176,7 @@ describe('a queue of requests', () => {
     expect(bench.events).toEqual(['first', 'there']);
   });
 
-  test('what has waited too long is refused, and its connection is then held to Retry-After', () => {
+  test('refuses a request that waited too long, then holds its connection to Retry-After', () => {
     const bench = new Bench();
     const peer = { address: FLOOD };
     bench.fill();
@@ -188,11 +188,11 @@ describe('a queue of requests', () => {
     bench.request('too soon', { peer });
     bench.request('other');
     bench.turn();
-    // It is served all the same when no other waits.
+    // It is still served when no other request waits.
     expect(bench.events.slice(2)).toEqual(['first', 'other', 'too soon']);
   });
 
-  test('what comes too soon is refused at the end of Retry-After, and then counts like any other', () => {
+  test('refuses an early retry when Retry-After ends, then treats the connection like any other', () => {
     const bench = new Bench();
     const peer = { address: FLOOD };
     bench.fill();
@@ -215,7 +215,7 @@ describe('a queue of requests', () => {
     expect(bench.events.slice(-2)).toEqual(['other', 'again']);
   });
 
-  test('while the requests of a client wait too long, its next one is refused at once; those of others are not', () => {
+  test('refuses the next request of a client at once while its others wait too long, but not other clients', () => {
     const bench = new Bench();
     bench.fill();
     bench.request('waits');
@@ -227,7 +227,7 @@ describe('a queue of requests', () => {
     expect(bench.events.slice(2)).toEqual(['waits', 'other']);
   });
 
-  test('behind a proxy, clients are told apart, and the connection, which is shared, is not held', () => {
+  test('tells clients behind a proxy apart and does not hold their shared connection', () => {
     const bench = new Bench();
     const peer = { address: '10.0.0.1' };
     bench.fill();

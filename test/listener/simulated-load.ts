@@ -1,6 +1,6 @@
 /**
- * A process in simulated time: what arrives is read, what is handled or refused costs time, and the event loop turns. Shows what
- * a queue makes of more load than can be served, however busy the machine is.
+ * A process in simulated time: reading, handling and refusing requests cost time, and the event loop turns. Shows how a queue
+ * handles more load than can be served, however busy the machine is.
  */
 
 import type { Denial } from '../../src/errors.ts';
@@ -8,14 +8,14 @@ import { type Queued, RequestQueue } from '../../src/listener/request-queue.ts';
 import { QueueSeries } from '../../src/listener/series.ts';
 import { MetricRegistry } from '../../src/telemetry/registry.ts';
 
-/** To read a request, and then to serve or to refuse it. 1,000 can be served in a second. */
+/** The cost of reading a request, and of serving or refusing it. 1,000 can be served per second. */
 const READ_MS = 0.25;
 const SERVE_MS = 0.75;
 const REFUSE_MS = 0.1;
 
 interface Client {
   readonly peer: { readonly address: string };
-  /** Monotonic time before which the client knows that it need not come. */
+  /** Monotonic time before which the client knows not to retry. */
   retryAtMs: number;
 }
 
@@ -28,7 +28,7 @@ interface Load {
   readonly isPatient?: boolean;
 }
 
-/** What became of the requests of one load. */
+/** How the requests of one load ended. */
 export interface Outcome {
   due: number;
   servedMs: number[];

@@ -1,4 +1,4 @@
-/** Messages in the body of a call, however the body is cut into parts. */
+/** Messages in the body of a call, however the body is split. */
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
@@ -12,7 +12,7 @@ function read(body: Buffer, lengths: readonly number[]): (string | CallFailure)[
   const found: (string | CallFailure)[] = [];
   let at = 0;
   for (const length of [...lengths, body.byteLength]) {
-    // A part of its own, as they come from the network: what is behind it must not be read.
+    // A separate buffer, as from the network: nothing past its end may be read.
     reader.add(Buffer.from(body.subarray(at, at + length)));
     at += length;
     for (let message = reader.next(); message !== null; message = reader.next()) {
@@ -24,7 +24,7 @@ function read(body: Buffer, lengths: readonly number[]): (string | CallFailure)[
   return found;
 }
 
-test('Length-Prefixed-Message: the messages are the same wherever the body is cut', () => {
+test('Length-Prefixed-Message: the messages are the same wherever the body is split', () => {
   const messages = fc.array(fc.string({ maxLength: 40 }), { maxLength: 6 });
   fc.assert(
     fc.property(messages, fc.array(fc.nat(30), { maxLength: 40 }), (texts, lengths) => {
@@ -47,18 +47,18 @@ test.each([
   ['one byte more than the limit', [0, 0, 0, 0x03, 0xe9], 8],
   ['a length of 4 GiB, which would be negative as a signed number', [0, 0xff, 0xff, 0xff, 0xff], 8],
   ['a compressed message', [1, 0, 0, 0, 0], 13],
-  ['a first byte that has no meaning', [2, 0, 0, 0, 0], 13],
-])('%s fails by its prefix', (_, prefix, status) => {
+  ['an undefined first byte', [2, 0, 0, 0, 0], 13],
+])('%s fails at its prefix', (_, prefix, status) => {
   expect(read(Buffer.from(prefix), [])).toMatchObject([{ status }]);
 });
 
-test('the largest message is accepted, and an incomplete one is not taken for one', () => {
+test('the largest message is accepted, an incomplete one is not', () => {
   const largest = framed(Buffer.alloc(MAX_BYTES, 'a'));
   expect(read(largest, [3])).toEqual(['a'.repeat(MAX_BYTES)]);
   expect(read(largest.subarray(0, -1), [])).toEqual(['rest']);
 });
 
-test('memory follows what has arrived, not what a prefix announces', () => {
+test('memory grows with the bytes received, not with the announced length', () => {
   const reader = new MessageReader(2 ** 30);
   const announced = Buffer.from([0, 0x3f, 0xff, 0xff, 0xff]);
   const before = process.memoryUsage().arrayBuffers;

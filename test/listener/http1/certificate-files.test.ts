@@ -1,4 +1,4 @@
-/** Certificates in step with their files: what is reported when readings overlap. */
+/** Certificates that follow their files: what is reported when reads overlap. */
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { expect, onTestFinished, test } from 'vitest';
@@ -13,7 +13,7 @@ import { MetricRegistry } from '../../../src/telemetry/registry.ts';
 import { CapturedLog } from '../../support/gateway.ts';
 import { TestAuthority, CertificateFiles as WrittenFiles } from '../../support/issuers/certificates.ts';
 
-test('a reload whose reading began before that of the watch says all the same which certificate is unusable', async () => {
+test('a reload that began to read before the watcher still reports the unusable certificate', async () => {
   const written = new WrittenFiles();
   onTestFinished(() => written[Symbol.dispose]());
   const pair = written.write('shop', new TestAuthority().issue({ names: ['shop.example.com'] }));

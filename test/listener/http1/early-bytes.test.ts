@@ -1,4 +1,4 @@
-/** What a client sends, or does, between its upgrade request and the answer to it. */
+/** What a client sends or does between its upgrade request and the answer. */
 
 import { expect, test } from 'vitest';
 import { startGateway } from '../../support/gateway.ts';
@@ -17,7 +17,7 @@ import {
 const routes = [{ id: 'app', match: { path: '/' }, credential: 'none' }];
 const frame = (text: string) => encodeFrame({ opcode: OPCODES.text, payload: Buffer.from(text) }, true);
 
-/** An upstream that answers a handshake when it is told to, and then echoes. */
+/** An upstream that answers a handshake on demand, then echoes. */
 async function startSlowUpstream() {
   const waiting: (() => void)[] = [];
   const upstream = await RawUpstream.start((socket) => {
@@ -33,8 +33,8 @@ async function startSlowUpstream() {
 test.each([
   ['one frame', ['hello']],
   ['frames in pieces', ['first', 'second', 'third']],
-  ['more than is kept', Array.from({ length: 8 }, (_, index) => String(index).repeat(40_000))],
-])('%s, sent before the upstream has answered, reach it in order and are echoed', async (_title, texts) => {
+  ['more than the gateway buffers', Array.from({ length: 8 }, (_, index) => String(index).repeat(40_000))],
+])('%s: frames sent before the upstream answers reach it in order and are echoed', async (_title, texts) => {
   const { upstream, answer } = await startSlowUpstream();
   await using _ = upstream;
   await using gateway = await startGateway({ upstream: upstream.origin, routes });
@@ -56,7 +56,7 @@ test.each([
   expect(await client.text()).toBe('after');
 });
 
-test('a client that leaves before the upstream has answered takes the upstream connection with it', async () => {
+test('a client that leaves before the upstream answers closes the upstream connection', async () => {
   const { upstream } = await startSlowUpstream();
   await using _ = upstream;
   await using gateway = await startGateway({ upstream: upstream.origin, routes });

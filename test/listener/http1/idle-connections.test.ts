@@ -1,4 +1,4 @@
-/** What an idle connection keeps in memory. `npm run bench -- memory` measures what it costs in all. */
+/** What an idle connection keeps in memory. `npm run bench -- memory` measures its total cost. */
 
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { ServerResponse } from 'node:http';
@@ -12,7 +12,7 @@ import { RawConnection, requestHead } from '../../support/raw-client.ts';
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;
 
-/** Refers to every answer that a gateway of this process begins, without keeping it. */
+/** Refers weakly to every answer that a gateway in this process begins. */
 function watchReplies() {
   const replies: WeakRef<Http1Reply>[] = [];
   const onStart = (message: unknown) => {
@@ -33,7 +33,7 @@ test('an idle connection keeps neither its last request nor the answer to it', a
     expect((await connection.response()).status).toBe(401);
   }
   expect(watched.replies).toHaveLength(20);
-  // The process has just used the last one, and may still hold it.
+  // The process has just used the last one and may still refer to it.
   const kept = () => {
     collectGarbage();
     return watched.replies.filter((reply) => reply.deref() !== undefined).length;

@@ -1,4 +1,4 @@
-/** What one client may cost: connections, requests, time. Timeouts are set small; none is asserted as a duration. */
+/** Limits on what one client may cost: connections, requests, time. Timeouts are small; no duration is asserted. */
 
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
@@ -15,7 +15,7 @@ const post = (headers: readonly string[]) => requestHead('POST', '/', [HOST, ...
 
 const LARGE_HEAD = `HTTP/1.1 200 OK\r\nContent-Length: ${1024 ** 3}\r\n\r\n`;
 
-/** Sends whatever is taken: the buffers of the kernel alone take tens of MiB. */
+/** Sends as much as the socket accepts: the kernel's buffers alone hold tens of MiB. */
 function writeOn(socket: Socket): void {
   const chunk = Buffer.alloc(1024 * 1024, 'x');
   const more = () => {
@@ -49,14 +49,14 @@ describe('time', () => {
     expect(await gateway.metrics.text()).toContain('outcome="deny",reason="request_timeout"} 200\n');
   });
 
-  test('a connection on which nothing comes is closed without an answer', async () => {
+  test('a silent connection is closed without an answer', async () => {
     await using gateway = await startListener(null, { timeouts: { headers: '200ms' } });
     await using connection = await RawConnection.open(gateway.port);
     expect(await connection.remainder()).toHaveLength(0);
     expect(await gateway.metrics.text()).toContain('outcome="deny",reason="request_timeout"} 0\n');
   });
 
-  test('DOS-02: a request body that stalls ends with 408, and the upstream request with it', async () => {
+  test('DOS-02: a stalled request body gets 408, and the upstream request ends', async () => {
     await using upstream = await RecordingUpstream.start(() => {});
     await using gateway = await startListener(upstream, { timeouts: { bodyIdle: '200ms' } });
     await using connection = await RawConnection.open(gateway.port);
@@ -65,7 +65,7 @@ describe('time', () => {
     await until(() => upstream.openConnections === 0, 'the upstream connection is gone');
   });
 
-  test('a request body may take longer than the idle timeout as long as it moves', async () => {
+  test('a request body may take longer than the idle timeout while it keeps moving', async () => {
     await using upstream = await RecordingUpstream.start();
     const limits = { minUploadRate: '1B' };
     await using gateway = await startListener(upstream, { limits, timeouts: { bodyIdle: '4s' } });
@@ -81,7 +81,7 @@ describe('time', () => {
     expect(upstream.last.body.toString()).toMatch(/^x+$/);
   });
 
-  test('S4: a request body that comes below the least rate ends with 408, however steadily it comes', async () => {
+  test('S4: a request body below the minimum rate gets 408, however steady it is', async () => {
     await using upstream = await RecordingUpstream.start(() => {});
     const limits = { minUploadRate: '1KiB' };
     await using gateway = await startListener(upstream, { limits, timeouts: { bodyIdle: '500ms' } });
@@ -93,7 +93,7 @@ describe('time', () => {
     await until(() => upstream.openConnections === 0, 'the upstream connection is gone');
   });
 
-  test('S4: a whole request is bounded, however fast its body comes', async () => {
+  test('S4: the time of a whole request is bounded, however fast its body arrives', async () => {
     await using upstream = await RecordingUpstream.start(() => {});
     await using gateway = await startListener(upstream, { timeouts: { transfer: '1s', headers: '1s' } });
     await using connection = await RawConnection.open(gateway.port);
@@ -105,7 +105,7 @@ describe('time', () => {
     await until(() => upstream.openConnections === 0, 'the upstream connection is gone');
   });
 
-  test('S8: a connection that drips bytes which begin no request is cut after an answer', async () => {
+  test('S8: a connection that drips bytes without beginning a request is cut after an answer', async () => {
     await using upstream = await RecordingUpstream.start();
     await using gateway = await startListener(upstream, { timeouts: { keepAlive: '200ms', headers: '200ms' } });
     await using connection = await RawConnection.open(gateway.port);
@@ -128,13 +128,13 @@ describe('time', () => {
     clearInterval(drip);
   });
 
-  test('S8: a TLS handshake that drips is cut', async () => {
+  test('S8: a dripping TLS handshake is cut', async () => {
     using files = new CertificateFiles();
     const shop = files.write('shop', new TestAuthority().issue({ names: ['shop.example.com'] }));
     const tls = { tls: { certificates: [shop] } };
     await using gateway = await startListener(null, { timeouts: { handshake: '300ms' }, ...tls });
     await using connection = await RawConnection.open(gateway.port);
-    // A record of 512 bytes of which one byte comes at a time.
+    // A record of 512 bytes, sent one byte at a time.
     connection.write(Buffer.from([0x16, 0x03, 0x01, 0x02, 0x00, 0x01]));
     const drip = setInterval(() => connection.write(Buffer.from([0x00])), 20);
     await connection.remainder();
@@ -142,7 +142,7 @@ describe('time', () => {
     expect(await gateway.metrics.text()).toContain('sallyport_connections_refused_total{reason="tls"} 1\n');
   });
 
-  test('DOS-05: an announced 10 GB that never comes costs no memory and ends with 408', async () => {
+  test('DOS-05: a body of 10 GB that is announced but never sent costs no memory and gets 408', async () => {
     await using upstream = await RecordingUpstream.start(() => {});
     await using gateway = await startListener(upstream, { timeouts: { bodyIdle: '200ms' } });
     const before = process.memoryUsage().rss;
@@ -161,7 +161,7 @@ describe('time', () => {
     expect(await connection.remainder()).toHaveLength(0);
   });
 
-  test('DOS-04: a client that reads none of its answer is cut, and the upstream notices', async () => {
+  test('DOS-04: a client that reads none of its answer is cut, and so is the upstream connection', async () => {
     await using upstream = await RecordingUpstream.start((_request, socket) => {
       socket.write(LARGE_HEAD);
       writeOn(socket);
@@ -175,43 +175,46 @@ describe('time', () => {
     await until(() => upstream.openConnections === 0, 'the upstream connection is gone');
   });
 
-  test.each(['plain', 'TLS'])('DOS-04: so is one that took everything until the upstream paused, %s', async (form) => {
-    const part = Buffer.alloc(8 * 1024 * 1024, 'x');
-    const sockets: Socket[] = [];
-    await using upstream = await RecordingUpstream.start((_request, socket) => {
-      sockets.push(socket);
-      socket.write(LARGE_HEAD);
-      socket.write(part);
-    });
-    using files = new CertificateFiles();
-    const shop = () => files.write('shop', new TestAuthority().issue({ names: ['shop.example.com'] }));
-    const tls = form === 'TLS' && { tls: { certificates: [shop()] } };
-    await using gateway = await startListener(upstream, { timeouts: { send: '1s' }, ...tls });
-    const servername = 'shop.example.com';
-    const client =
-      form === 'TLS'
-        ? connectTls({ port: gateway.port, host: '127.0.0.1', servername, rejectUnauthorized: false })
-        : connect({ port: gateway.port, host: '127.0.0.1' });
-    client.on('error', () => {});
-    let taken = 0;
-    client.on('data', (chunk: Buffer) => {
-      taken += chunk.length;
-    });
-    client.write(get('/large'));
-    await until(() => taken > part.length, 'everything so far was taken');
-    client.pause();
-    writeOn(sockets[0] as Socket);
-    await until(() => gateway.gateway.requestsInFlight === 0, 'the request is over');
-    await until(() => upstream.openConnections === 0, 'the upstream connection is gone');
-    client.destroy();
-  });
+  test.each(['plain', 'TLS'])(
+    'DOS-04: a client that read everything until the upstream paused is cut, too, %s',
+    async (form) => {
+      const part = Buffer.alloc(8 * 1024 * 1024, 'x');
+      const sockets: Socket[] = [];
+      await using upstream = await RecordingUpstream.start((_request, socket) => {
+        sockets.push(socket);
+        socket.write(LARGE_HEAD);
+        socket.write(part);
+      });
+      using files = new CertificateFiles();
+      const shop = () => files.write('shop', new TestAuthority().issue({ names: ['shop.example.com'] }));
+      const tls = form === 'TLS' && { tls: { certificates: [shop()] } };
+      await using gateway = await startListener(upstream, { timeouts: { send: '1s' }, ...tls });
+      const servername = 'shop.example.com';
+      const client =
+        form === 'TLS'
+          ? connectTls({ port: gateway.port, host: '127.0.0.1', servername, rejectUnauthorized: false })
+          : connect({ port: gateway.port, host: '127.0.0.1' });
+      client.on('error', () => {});
+      let taken = 0;
+      client.on('data', (chunk: Buffer) => {
+        taken += chunk.length;
+      });
+      client.write(get('/large'));
+      await until(() => taken > part.length, 'everything so far was taken');
+      client.pause();
+      writeOn(sockets[0] as Socket);
+      await until(() => gateway.gateway.requestsInFlight === 0, 'the request is over');
+      await until(() => upstream.openConnections === 0, 'the upstream connection is gone');
+      client.destroy();
+    },
+  );
 
-  test('S4: a client that takes its answer below the least rate is cut, however steadily it takes it', async () => {
+  test('S4: a client that reads its answer below the minimum rate is cut, however steadily it reads', async () => {
     await using upstream = await RecordingUpstream.start((_request, socket) => {
       socket.write(LARGE_HEAD);
       writeOn(socket);
     });
-    // More than any client takes: what counts is that this one takes something all the time.
+    // Faster than any client reads: what matters is that this one keeps reading.
     const limits = { minDownloadRate: '1GiB' };
     await using gateway = await startListener(upstream, { limits, timeouts: { send: '500ms' } });
     const cutFor = async (reason: string) =>
@@ -228,12 +231,12 @@ describe('time', () => {
       await until(() => upstream.openConnections === 0, 'the upstream connection is gone');
     };
     await sipUntilCut();
-    // On a busy machine nothing may have moved for the time of `send`: that is cut for another reason, and says nothing here.
+    // On a busy machine nothing may move for as long as `send`: that is cut for another reason and proves nothing here.
     for (let attempt = 0; attempt < 5 && !(await cutFor('slow_reader')); attempt += 1) await sipUntilCut();
     expect(await cutFor('slow_reader')).toBe(true);
   });
 
-  test('S4: an answer waits for its client for a bounded time in all', async () => {
+  test('S4: the total time that an answer waits for its client is bounded', async () => {
     await using upstream = await RecordingUpstream.start((_request, socket) => {
       socket.write(LARGE_HEAD);
       writeOn(socket);
@@ -250,7 +253,7 @@ describe('time', () => {
     expect(await gateway.metrics.text()).toContain('sallyport_connections_cut_total{reason="transfer"} 1\n');
   });
 
-  test('S4: an event stream of which there is nothing to read outlasts all of these times', async () => {
+  test('S4: an event stream with nothing to read outlasts all of these timeouts', async () => {
     await using upstream = await RecordingUpstream.start((_request, socket) => {
       socket.write('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfirst');
       setTimeout(() => socket.write('later'), 1_500);
@@ -260,7 +263,7 @@ describe('time', () => {
     expect((await rawRequest(gateway.port, get('/'))).body.toString()).toBe('firstlater');
   });
 
-  test('an answer of which the upstream sends nothing for longer than that is waited for', async () => {
+  test('an upstream may pause its answer for longer than the send timeout', async () => {
     await using upstream = await RecordingUpstream.start((_request, socket) => {
       socket.write('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfirst');
       setTimeout(() => socket.write('later'), 700);
@@ -276,12 +279,12 @@ describe('numbers', () => {
     const sockets = Array.from({ length: 128 }, () => connect({ port: gateway.port, host: '127.0.0.1' }));
     let turns = 0;
     for (; gateway.gateway.connectionCount() < sockets.length; turns += 1) await new Promise(setImmediate);
-    // One socket that listens would take a turn for each.
+    // A single listening socket would take a turn for each.
     expect(turns).toBeLessThan(sockets.length / 2);
     for (const socket of sockets) socket.destroy();
   });
 
-  test('R14: an address that another gateway listens on is taken, though sockets of one gateway share it', async () => {
+  test('R14: an address that another gateway listens on is refused, though sockets of one gateway share it', async () => {
     await using first = await startListener(null, {});
     const listeners = { public: { address: `127.0.0.1:${first.port}` }, admin: { address: '127.0.0.1:0' } };
     await expect(startListener(null, {}, { listeners })).rejects.toThrow(
@@ -289,7 +292,7 @@ describe('numbers', () => {
     );
   });
 
-  test('DOS-06: a connection over the limit is closed at once, and counted', async () => {
+  test('DOS-06: a connection over the limit is closed at once and counted', async () => {
     await using upstream = await RecordingUpstream.start();
     await using gateway = await startListener(upstream, { limits: { maxConnections: 2 } });
     await using first = await RawConnection.open(gateway.port);
@@ -306,7 +309,7 @@ describe('numbers', () => {
     expect((await rawRequest(gateway.port, get('/'))).status).toBe(200);
   });
 
-  test('the last request that a connection may carry is answered with Connection: close', async () => {
+  test('the last request allowed on a connection is answered with Connection: close', async () => {
     await using upstream = await RecordingUpstream.start();
     await using gateway = await startListener(upstream, { limits: { maxRequestsPerConnection: 2 } });
     await using connection = await RawConnection.open(gateway.port);
@@ -317,7 +320,7 @@ describe('numbers', () => {
     expect(upstream.requests).toHaveLength(2);
   });
 
-  test('requests over the limit of those in progress get 503 with Retry-After and go elsewhere', async () => {
+  test('requests over the limit of concurrent requests get 503 with Retry-After on a closing connection', async () => {
     const held: (() => void)[] = [];
     await using upstream = await RecordingUpstream.start((_request, socket) => {
       held.push(() => void socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'));
@@ -341,7 +344,7 @@ describe('numbers', () => {
     for (const connection of connections) connection.close();
   });
 
-  test('a client that sends 300 requests ahead of their answers is cut', async () => {
+  test('a client that pipelines 300 requests is cut', async () => {
     await using upstream = await RecordingUpstream.start(() => {});
     await using gateway = await startListener(upstream, {});
     await using connection = await RawConnection.open(gateway.port);
@@ -377,14 +380,14 @@ describe('bodies that nobody reads', () => {
     await refusedBody(chunked, ['Transfer-Encoding: chunked']);
   });
 
-  test('a client may send a refused upload of 8 MiB to its end before it reads the answer', async () => {
+  test('a client may finish a refused upload of 8 MiB before it reads the answer', async () => {
     await using gateway = await startListener(null, {});
     await using connection = await RawConnection.open(gateway.port);
     connection.socket.pause();
     const body = Buffer.alloc(8 * 1024 * 1024, 'x');
     const head = requestHead('POST', '/auth/nothing-here', [HOST, `Content-Length: ${body.length}`]);
     connection.write(head);
-    // Rejects when the other side resets the connection, which would take the answer away.
+    // Rejects if the other side resets the connection, which would discard the answer.
     await new Promise<void>((resolve, reject) =>
       connection.socket.write(body, (error) => (error == null ? resolve() : reject(error))),
     );
@@ -393,7 +396,7 @@ describe('bodies that nobody reads', () => {
     expect([refused.status, refused.headers.get('connection')]).toEqual([404, 'close']);
   });
 
-  test('a request that is sent after an answer with Connection: close reaches no upstream', async () => {
+  test('a request after an answer with Connection: close reaches no upstream', async () => {
     await using upstream = await RecordingUpstream.start();
     await using gateway = await startListener(upstream, {});
     await using connection = await RawConnection.open(gateway.port, { allowHalfOpen: true });
@@ -404,7 +407,7 @@ describe('bodies that nobody reads', () => {
     expect(upstream.requests).toHaveLength(0);
   });
 
-  test('an upload over the limit of its route gets 413, also when it has been sent to the end', async () => {
+  test("an upload over its route's limit gets 413, even if it was sent to the end", async () => {
     await using upstream = await RecordingUpstream.start();
     await using gateway = await startListener(
       upstream,

@@ -1,6 +1,6 @@
 /**
- * An early answer reaches a client that is still sending and reads only then, and its connection is bounded all the same.
- * The checks of a lingering connection are made by hand: however long a client takes, no time passes here.
+ * An early answer reaches a client that reads only after it has sent everything, and its connection is still bounded.
+ * The tests trigger the checks of a lingering connection: however long a client takes, no time passes here.
  */
 
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
@@ -30,10 +30,10 @@ afterEach(() => {
   accepted.clear();
 });
 
-/** How often the gateway looks at a client that is still sending. */
+/** How often the gateway checks a client that is still sending. */
 const CHECK_MS = 5_000;
 const KIB_64 = Buffer.alloc(64 * 1024, 'x');
-/** Two between two checks: a client that sends for more than half a minute. */
+/** Two per check: the client sends for more than half a minute. */
 const PARTS = 16;
 
 /** The server's side of a connection. */
@@ -42,7 +42,7 @@ async function serverSide({ socket }: RawConnection): Promise<Socket> {
   return accepted.get(socket.localPort ?? 0) as Socket;
 }
 
-/** Sends all parts as a slow line would, without reading anything, and returns what it then reads. */
+/** Sends all parts as over a slow line, without reading, then returns the answer. */
 async function writeThenRead(port: number, head: string, encode: (part: Buffer) => Buffer | string, end = '') {
   await using connection = await RawConnection.open(port, { allowHalfOpen: true });
   const { socket } = connection;
@@ -68,7 +68,7 @@ test.for([
   ['in chunks', CHUNKED, chunk, '0\r\n\r\n'],
   ['of a known length', length, (part: Buffer) => part, ''],
 ] as const)(
-  'H5, RFC 9112 §9.6: our 401 reaches a client that sends its whole body first, %s',
+  'H5, RFC 9112 §9.6: a 401 reaches a client that sends its whole body first, %s',
   async ([, line, encode, end]) => {
     await using gateway = await startGateway();
     const answer = await writeThenRead(gateway.port, requestHead('POST', '/x', [HOST, line]), encode, end);
@@ -77,7 +77,7 @@ test.for([
   },
 );
 
-test('H5: our 413 reaches a client that sends its whole body first', async () => {
+test('H5: a 413 reaches a client that sends its whole body first', async () => {
   const routes = [{ id: 'a', match: { path: '/' }, credential: 'none', maxBodyBytes: '100B' }];
   await using upstream = await RawUpstream.start((socket) => socket.resume());
   await using gateway = await startGateway({ upstream: upstream.origin, routes });
@@ -99,7 +99,7 @@ test('H5: an early answer of the upstream reaches a client that sends its whole 
   expect([answer.status, answer.body.toString()]).toEqual([422, 'no']);
 });
 
-test('H5: the refusal of a WebSocket reaches a client that has begun to send on it', async () => {
+test('H5: the refusal of a WebSocket reaches a client that has already begun to send on it', async () => {
   await using gateway = await startGateway();
   const answer = await writeThenRead(gateway.port, handshake('/x'), (part) => part);
   expect(answer.status).toBe(401);

@@ -1,4 +1,4 @@
-/** The queue of requests in a whole gateway. Its clocks jump at each reading, so that every turn seems to take long. */
+/** The queue of requests in a whole gateway. Its clocks jump at each reading, so every turn seems long. */
 
 import { expect, test, vi } from 'vitest';
 import { systemClocks } from '../../../src/lib/clock.ts';

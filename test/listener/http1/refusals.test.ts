@@ -1,4 +1,4 @@
-/** What the parser or the listener itself refuses, before anything is an exchange. */
+/** What the parser or the listener itself refuses, before an exchange begins. */
 
 import { describe, expect, test } from 'vitest';
 import { HOST } from '../../support/gateway.ts';
@@ -24,7 +24,7 @@ const refused: readonly (readonly [title: string, bytes: string, status: number,
   ...['HTTP/1.', 'HTTP/1', 'HTTP/11.1', 'HTTP/1.11', 'HTTP/1.x', 'HTTP/ 1.1', 'HTTP/1,1', 'http/1.1', 'HTTP/1.1 x'].map(
     (version) =>
       [
-        `S8, RFC 9112 §2.3: ${version}, which is no version`,
+        `S8, RFC 9112 §2.3: ${version}, which is not a version`,
         `GET / ${version}\r\n${HOST}\r\n\r\n`,
         400,
         'request_malformed',
@@ -45,7 +45,7 @@ const refused: readonly (readonly [title: string, bytes: string, status: number,
   ['DOS-07: 17 KiB of headers', get('/', [`X-Long: ${'a'.repeat(17_000)}`]), 431, 'headers_too_large'],
   ['DOS-07: 101 header lines', get('/', manyHeaders(100)), 431, 'headers_too_large'],
   [
-    'SMG-31: a Content-Length behind 2,100 header lines',
+    'SMG-31: a Content-Length after 2,100 header lines',
     `${requestHead('POST', '/', [HOST, ...Array<string>(2_100).fill('a:'), 'Content-Length: 30'])}GET /hidden HTTP/1.1\r\n\r\n`,
     431,
     'headers_too_large',
@@ -58,7 +58,7 @@ const refused: readonly (readonly [title: string, bytes: string, status: number,
   ],
 ];
 
-describe('refused before the pipeline, with a problem document and the end of the connection', () => {
+describe('refused before the pipeline with a problem document, then closed', () => {
   test.each(refused)('%s', async (_title, bytes, status, reason) => {
     await using upstream = await RecordingUpstream.start(() => {});
     await using gateway = await startListener(upstream, {});
@@ -73,7 +73,7 @@ describe('refused before the pipeline, with a problem document and the end of th
     await using upstream = await RecordingUpstream.start(() => {});
     await using gateway = await startListener(upstream, {});
     await using connection = await RawConnection.open(gateway.port);
-    // The long ones by 64 bytes, or the test would take minutes without cutting anywhere else.
+    // Long inputs in steps of 64 bytes: single bytes would take minutes and test nothing more.
     const step = bytes.length > 2_000 ? 64 : 1;
     for (let at = 0; at < bytes.length && !connection.isEnded; at += step) {
       connection.write(bytes.slice(at, at + step));
@@ -106,7 +106,7 @@ test.each([
     'CONNECT',
   ],
 ])(
-  'what never became a request has an id, in its answer and in one line of the log: %s',
+  'input that never became a request has an id, in its answer and in one log line: %s',
   async (_title, bytes, reason, statusLine, note) => {
     await using gateway = await startListener(null, {});
     await using connection = await RawConnection.open(gateway.port);
@@ -133,7 +133,7 @@ test.each([
   },
 );
 
-test('with log.access off, what never became a request is not logged', async () => {
+test('with log.access off, input that never became a request is not logged', async () => {
   await using gateway = await startListener(null, {}, { log: { access: 'off' } });
   expect((await rawRequest(gateway.port, 'get / HTTP/1.1\r\n')).status).toBe(400);
   expect(gateway.log.records.filter(({ msg }) => msg === 'request')).toEqual([]);
@@ -150,7 +150,7 @@ test('a refusal reaches a client that sends everything before it reads', async (
   await using connection = await RawConnection.open(gateway.port);
   connection.socket.pause();
   connection.write(get('/', [`X-Long: ${'a'.repeat(17_000)}`]));
-  // Rejects when the other side resets the connection, which would take the answer away.
+  // Rejects if the other side resets the connection, which would discard the answer.
   await new Promise<void>((resolve, reject) =>
     connection.socket.write(Buffer.alloc(8 * 1024 * 1024, 'a'), (error) => (error == null ? resolve() : reject(error))),
   );
@@ -158,7 +158,7 @@ test('a refusal reaches a client that sends everything before it reads', async (
   await expectRefusal(connection, 431, 'headers_too_large');
 });
 
-test('a refused connection is closed when its client does not close it', async () => {
+test('a refused connection is closed even if its client does not close it', async () => {
   await using gateway = await startListener(null, {});
   await using connection = await RawConnection.open(gateway.port, { allowHalfOpen: true });
   connection.write('NONSENSE\r\n\r\n');
@@ -167,7 +167,7 @@ test('a refused connection is closed when its client does not close it', async (
   await until(async () => (await gateway.gateway.connectionCount()) === 0, 'the connection is gone');
 });
 
-test('a connection that breaks off is not counted as a malformed request', async () => {
+test('a connection that is reset is not counted as a malformed request', async () => {
   await using gateway = await startListener(null, {});
   const connection = await RawConnection.open(gateway.port);
   connection.write('GET / HT');
@@ -178,7 +178,7 @@ test('a connection that breaks off is not counted as a malformed request', async
 });
 
 describe('several requests on one connection', () => {
-  test('a malformed request behind a good one is refused after the good one is answered', async () => {
+  test('a malformed request after a good one is refused once the good one is answered', async () => {
     await using upstream = await RecordingUpstream.start();
     await using gateway = await startListener(upstream, {});
     await using connection = await RawConnection.open(gateway.port);
@@ -187,7 +187,7 @@ describe('several requests on one connection', () => {
     await expectRefusal(connection, 400, 'request_malformed');
   });
 
-  test('HBH-07: a request behind one that closes the connection is not looked at', async () => {
+  test('HBH-07: a request after one that closes the connection is ignored', async () => {
     await using upstream = await RecordingUpstream.start();
     await using gateway = await startListener(upstream, {});
     await using connection = await RawConnection.open(gateway.port);

@@ -1,4 +1,4 @@
-/** The HTTP/1.1 reply by itself, on a bare server of Node's: what stages may rely on, whatever the listener does. */
+/** The HTTP/1.1 reply by itself, on a bare Node server: what stages can rely on, whatever the listener does. */
 
 import { createServer, IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
@@ -53,7 +53,7 @@ test('interim responses come before the answer, and trailers after its body', as
   expect(text).toMatch(/\r\n\r\n4\r\nbody\r\n0\r\nExpires: never\r\n\r\n$/);
 });
 
-test('RFC 9112 §7.1.2: trailers of a request are there once its body has ended, with every line as it was sent', async () => {
+test('RFC 9112 §7.1.2: request trailers are available after the body, with every line as sent', async () => {
   await using server = new ReplyServer((reply) => {
     const seen = [...reply.requestTrailers];
     reply.body.resume().on('end', () => {
@@ -68,7 +68,7 @@ test('RFC 9112 §7.1.2: trailers of a request are there once its body has ended,
   expect(JSON.parse(body.toString())).toEqual([[], ['X-Sum', '1', 'x-sum', '2']]);
 });
 
-test('SMG-20: an answer that begins before the whole request has come closes the connection', async () => {
+test('SMG-20: an answer that begins before the whole request has arrived closes the connection', async () => {
   await using server = new ReplyServer((reply) => {
     reply.begin(200, ['Content-Length', '0']);
     reply.end();
@@ -78,7 +78,7 @@ test('SMG-20: an answer that begins before the whole request has come closes the
   expect((await connection.response()).headers.get('connection')).toBe('close');
 });
 
-test('a connection that a stage gives up says so, one that it does not is kept', async () => {
+test('an answer says close if a stage gives up the connection, else keep-alive', async () => {
   let isGivenUp = false;
   await using server = new ReplyServer((reply) => {
     if (isGivenUp) reply.closeConnection();
@@ -93,7 +93,7 @@ test('a connection that a stage gives up says so, one that it does not is kept',
   expect((await connection.response()).headers.get('connection')).toBe('close');
 });
 
-test('an answer that is cut ends the connection without an end of the body', async () => {
+test('cutting an answer ends the connection without completing the body', async () => {
   await using server = new ReplyServer((reply) => {
     reply.begin(200, ['Content-Length', '10']);
     reply.write(Buffer.from('half'));
@@ -104,7 +104,7 @@ test('an answer that is cut ends the connection without an end of the body', asy
   expect((await connection.remainder()).toString()).toMatch(/\r\n\r\nhalf$/);
 });
 
-test('an upgrade hands over the connection, with what the client sent ahead as its first bytes', async () => {
+test('an upgrade hands over the connection, beginning with what the client sent early', async () => {
   await using server = new ReplyServer((reply) => {
     expect(reply.isUpgrade).toBe(true);
     const stream = reply.upgrade(['Sec-WebSocket-Accept', 'x', 'Content-Length', '3']);

@@ -1,4 +1,4 @@
-/** What the tests of the listener share: a gateway with one public route, and answers read as problem documents. */
+/** Shared by the listener tests: a gateway with one public route, and answers read as problem documents. */
 
 import { expect } from 'vitest';
 import { startGateway, type TestGateway } from '../../support/gateway.ts';
@@ -28,7 +28,7 @@ export function startListener(
   });
 }
 
-/** An answer of ours that refuses: a problem document whose status and reason agree, and the connection ends. */
+/** Expects a refusal by the gateway: a problem document whose status and reason agree, then the end of the connection. */
 export async function expectRefusal(connection: RawConnection, status: number, reason: string): Promise<RawResponse> {
   const response = await connection.response();
   expect(response.status).toBe(status);

@@ -44,7 +44,7 @@ function startTls(
   });
 }
 
-/** Connects, and resolves when the handshake is complete; rejects with why it was not. */
+/** Connects, and resolves when the handshake is complete; rejects with the reason if it fails. */
 function handshake(port: number, options: ConnectionOptions = {}): Promise<TLSSocket> {
   return new Promise((resolve, reject) => {
     const socket = connect({
@@ -77,7 +77,7 @@ describe('certificates', () => {
     ['TLS-01: a name with a trailing dot', 'example.com.', 'wildcard'],
     ['TLS-01: a name below the wildcard in upper case and with a trailing dot', 'OTHER.Example.com.', 'wildcard'],
     ['a name that only the wildcard covers', 'other.example.com', 'wildcard'],
-    ['a name that is written in upper case in the certificate', 'example.com', 'wildcard'],
+    ['a name in upper case in the certificate', 'example.com', 'wildcard'],
     ['a name two labels below the wildcard', 'a.b.example.com', 'shop.example.com'],
     ['an unknown name', 'nobody.test', 'shop.example.com'],
   ])('%s gets its certificate', async (_title, servername, expected) => {
@@ -94,7 +94,7 @@ describe('certificates', () => {
     socket.destroy();
   });
 
-  test('TLS-07: no server name makes the choice throw', async () => {
+  test('TLS-07: no server name makes the choice of a certificate throw', async () => {
     const config: TlsConfig = { certificates: [shop], minVersion: 'TLSv1.2' };
     const certificates = new TlsCertificates(config, await readTls(config, new FileReader(systemClocks)));
     for (const name of [
@@ -129,10 +129,10 @@ describe('certificates', () => {
   const expired = authority.issue({ names: ['a.test'], notBefore: new Date(0), notAfter: new Date(86_400_000) });
   test.each([
     ['a key of another certificate', { certificate, key }, 'is not the key of the certificate'],
-    ['a certificate that is none', { certificate: 'nonsense', key }, 'is not a PEM certificate'],
-    ['a key that is none', { certificate, key: 'nonsense' }, 'is not a PEM private key'],
+    ['an invalid certificate', { certificate: 'nonsense', key }, 'is not a PEM certificate'],
+    ['an invalid key', { certificate, key: 'nonsense' }, 'is not a PEM private key'],
     ['an encrypted key', { certificate, key: '-----BEGIN ENCRYPTED PRIVATE KEY-----' }, 'is encrypted'],
-  ])('%s is refused at start in one line that names key and file', async (title, pair, problem) => {
+  ])('%s is refused at start, in one line with the configuration key and the file', async (title, pair, problem) => {
     const bad = files.write(title, pair);
     const opening = startTls({ certificates: [shop, bad] });
     await expect(opening).rejects.toThrow(ConfigFault);
@@ -140,14 +140,14 @@ describe('certificates', () => {
     await expect(opening).rejects.toThrow(/^listeners\.public\.tls\.certificates\[1\]\.(?:cert|key)File: [^\n]+$/);
   });
 
-  test('R11: expired certificates alone are refused at start', async () => {
+  test('R11: a start with only expired certificates is refused', async () => {
     const opening = startTls({ certificates: [files.write('expired', expired)] });
     await expect(opening).rejects.toThrow(
       /^listeners\.public\.tls\.certificates\[0\]\.certFile: \S+ expired on 1970-01-02/,
     );
   });
 
-  test('R11: one expired certificate of two keeps nobody out: the other serves all names that it has, and who sends none', async () => {
+  test('R11: if one of two certificates has expired, the other serves its names and clients without a name', async () => {
     const past = { notBefore: new Date(0), notAfter: new Date(86_400_000) };
     const old = files.write(
       'old',
@@ -174,7 +174,7 @@ describe('certificates', () => {
     expect(await nameOf('old.test')).toBe('new');
   });
 
-  test('a certificate that is read again is in use for new connections, with and without a server name', async () => {
+  test('a certificate that is read again serves new connections, with and without a server name', async () => {
     const pair = files.write('replaced', authority.issue({ names: ['shop.example.com'], commonName: 'first' }));
     await using gateway = await startTls({ certificates: [pair] });
     const names = async () => {
@@ -206,7 +206,7 @@ describe('certificates', () => {
     expect(await names()).toEqual(['third', 'third']);
   });
 
-  test('a Secret whose directory is swapped behind a symbolic link is noticed every time', async () => {
+  test('every swap of a Secret behind its symbolic link is noticed', async () => {
     const path = join(files.directory, 'secret');
     mkdirSync(path);
     const publish = (commonName: string) => {
@@ -234,12 +234,12 @@ describe('certificates', () => {
     }
   });
 
-  test('R11: without TLS the gauges of certificates have no series', async () => {
+  test('R11: without TLS, the certificate gauges have no series', async () => {
     await using gateway = await startListener(null, {});
     expect(await gateway.metrics.text()).not.toMatch(/^sallyport_tls_certificate(?:s_last_read_successful|_expiry)/m);
   });
 
-  test('the beginning and the expiry of each certificate are gauges', async () => {
+  test('each certificate has gauges for its start and its expiry', async () => {
     await using gateway = await startTls();
     const text = await gateway.metrics.text();
     for (const index of [0, 1]) {
@@ -260,7 +260,7 @@ describe('protocol', () => {
     await expect(handshake(gateway.port, old)).rejects.toThrow(/version|closed/);
   });
 
-  test.each(['TLSv1.2', 'TLSv1.3'] as const)('%s is spoken', async (version) => {
+  test.each(['TLSv1.2', 'TLSv1.3'] as const)('%s is accepted', async (version) => {
     await using gateway = await startTls();
     const socket = await handshake(gateway.port, { minVersion: version, maxVersion: version });
     expect(socket.getProtocol()).toBe(version);
@@ -275,7 +275,7 @@ describe('protocol', () => {
     }
   });
 
-  test('H2: with http2: false, ALPN chooses http/1.1 of what a client offers, and h2 alone gets no connection', async () => {
+  test('H2: with http2: false, ALPN selects http/1.1, and a client that offers only h2 gets no connection', async () => {
     await using gateway = await startTls({}, null, { http2: false });
     const both = await handshake(gateway.port, { ALPNProtocols: ['h2', 'http/1.1'] });
     expect(both.alpnProtocol).toBe('http/1.1');
@@ -292,7 +292,7 @@ describe('protocol', () => {
     expect(text).toMatch(/^HTTP\/1\.1 400 /);
   });
 
-  test('DOS-03: a handshake that stalls is cut', async () => {
+  test('DOS-03: a stalled handshake is cut', async () => {
     await using gateway = await startTls({}, null, { timeouts: { handshake: '200ms' } });
     const socket = connectPlain({ host: '127.0.0.1', port: gateway.port });
     await new Promise((resolve) => socket.once('close', resolve).resume());
@@ -315,7 +315,7 @@ describe('protocol', () => {
     expect(await statusOf(await handshake(gateway.port))).toBe(502);
   });
 
-  test('TLS-03: a ClientHello byte by byte gets the same certificate and the same demand for one', async () => {
+  test('TLS-03: a ClientHello sent byte by byte gets the same certificate and certificate request', async () => {
     await using gateway = await startTls({ clientCertificates: { caFile: clientCaFile, mode: 'require' } });
     const plain = connectPlain({ host: '127.0.0.1', port: gateway.port, noDelay: true });
     const socket = await handshake(gateway.port, { socket: byteByByte(plain), servername: 'other.example.com' });
@@ -348,7 +348,7 @@ describe('client certificates', () => {
     expect(await status(client(alice))).not.toBeNaN();
   });
 
-  test('mode request lets clients through that give none, but none with a bad one', async () => {
+  test('are optional in mode request, but a bad one is refused', async () => {
     await using gateway = await startTls({ clientCertificates: { caFile: clientCaFile, mode: 'request' } });
     expect(await statusOf(await handshake(gateway.port))).toBe(502);
     expect(await statusOf(await handshake(gateway.port, client(alice)))).toBe(502);
@@ -356,7 +356,7 @@ describe('client certificates', () => {
     expect(await withAnother.catch(() => Number.NaN)).toBeNaN();
   });
 
-  test('TLS-06: a session that is resumed keeps its client', async () => {
+  test('TLS-06: stay in force when a session is resumed', async () => {
     await using gateway = await startTls({ clientCertificates: { caFile: clientCaFile, mode: 'require' } });
     const options = { maxVersion: 'TLSv1.2' as const, ...client(alice) };
     const first = await handshake(gateway.port, options);
@@ -368,7 +368,7 @@ describe('client certificates', () => {
   });
 });
 
-describe('TLS-06: when another CA of client certificates takes the place of the one before', () => {
+describe('TLS-06: when another CA for client certificates replaces the previous one', () => {
   const alice = clientAuthority.issue({ commonName: 'alice' });
   const credentials = { cert: alice.certificate, key: alice.key };
   const others = new TestAuthority('Another client authority').certificate;
@@ -402,7 +402,7 @@ describe('TLS-06: when another CA of client certificates takes the place of the 
   }
 
   test.each(['TLSv1.2', 'TLSv1.3'] as const)(
-    'its sessions are not resumed, here or in a process that starts later: %s',
+    'sessions of the previous one are not resumed, here or in a process that starts later: %s',
     async (maxVersion) => {
       const caFile = files.text(`replaced-${maxVersion}.crt`, clientAuthority.certificate);
       await using first = await start(caFile);
@@ -423,7 +423,7 @@ describe('TLS-06: when another CA of client certificates takes the place of the 
     },
   );
 
-  test('a connection that was accepted before finishes its request, and carries no other', async () => {
+  test('an open connection finishes its request and carries no other', async () => {
     const caFile = files.text('open.crt', clientAuthority.certificate);
     const held: Socket[] = [];
     await using upstream = await RecordingUpstream.start((_request, socket) => held.push(socket));
@@ -459,19 +459,19 @@ describe('TLS-06: when another CA of client certificates takes the place of the 
     expect(held).toHaveLength(2);
   });
 
-  test('a handshake that began before is not completed', async () => {
+  test('a handshake that began earlier is not completed', async () => {
     const caFile = files.text('handshake.crt', clientAuthority.certificate);
     await using gateway = await start(caFile);
     const { socket, release } = withoutLastFlight(gateway.port);
     const secure = connect({ ...credentials, socket, ca: authority.certificate, servername: 'shop.example.com' });
-    // In TLS 1.3 the client is through when it has written its last flight.
+    // In TLS 1.3 the client is done when it has written its last flight.
     await once(secure, 'secureConnect');
     await replace(gateway, 'handshake.crt', others);
     release();
     expect(await statusOf(secure).catch(() => Number.NaN)).toBeNaN();
   });
 
-  test('a CA that comes beside it lets connections go on', async () => {
+  test('connections continue if the CA is only added', async () => {
     const caFile = files.text('beside.crt', clientAuthority.certificate);
     await using gateway = await start(caFile);
     const socket = await handshake(gateway.port, credentials);
@@ -526,7 +526,7 @@ function withoutLastFlight(port: number): { readonly socket: Duplex; readonly re
   return { socket, release };
 }
 
-/** A stream that hands on what it is given byte by byte. */
+/** A stream that passes on what it is given byte by byte. */
 function byteByByte(socket: Socket): Duplex {
   const stream = new Duplex({
     read() {

@@ -109,7 +109,7 @@ describe('over TLS', () => {
     socket.destroy();
   });
 
-  test('HST-13, RFC 9113 §9.1.2: a request for another name than that of the connection gets 421, and the connection goes on', async () => {
+  test('HST-13, RFC 9113 §9.1.2: a request for another name gets 421, and the connection stays open', async () => {
     await using upstream = await RecordingUpstream.start();
     await using gateway = await start(upstream, { tls: { certificates: [certificate] } });
     await using client = secure(gateway.port);
@@ -128,7 +128,7 @@ describe('over TLS', () => {
     expect(upstream.last.values('x-forwarded-proto')).toEqual(['https']);
   });
 
-  test('a client certificate that the CA has not signed is refused here as on HTTP/1.1', async () => {
+  test('a client certificate that the CA has not signed is refused as on HTTP/1.1', async () => {
     const clients = files.text('clients.crt', new TestAuthority('Client authority').certificate);
     const tls = { certificates: [certificate], clientCertificates: { caFile: clients, mode: 'request' } };
     await using gateway = await start(null, { tls });
@@ -143,8 +143,8 @@ describe('over TLS', () => {
 describe('time', () => {
   test.each([
     ['nothing', ''],
-    ['a part of the preface', 'PRI * HT'],
-    ['the preface and no settings', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
+    ['part of the preface', 'PRI * HT'],
+    ['the preface but no settings', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
   ])('DOS-01: a client that sends %s is closed', async (_what, bytes) => {
     await using gateway = await start(null, open({ timeouts: { headers: '200ms' } }));
     await using connection = await RawHttp2.open(gateway.port, '');
@@ -153,7 +153,7 @@ describe('time', () => {
     await until(async () => (await gateway.gateway.connectionCount()) === 0, 'the connection is gone');
   });
 
-  test('S8: an idle connection is closed with GOAWAY, and PINGs or the beginning of a head do not keep it', async () => {
+  test('S8: an idle connection is closed with GOAWAY, and PINGs or a partial head do not keep it open', async () => {
     await using upstream = await RecordingUpstream.start();
     await using gateway = await start(upstream, open({ timeouts: { keepAlive: '200ms', headers: '200ms' } }));
     await using quiet = await RawHttp2.open(gateway.port);
@@ -169,7 +169,7 @@ describe('time', () => {
     await until(async () => (await gateway.gateway.connectionCount()) === 0, 'the connections are gone');
   });
 
-  test('DOS-02: a request body that stalls gets 408, and other requests of the connection go on', async () => {
+  test('DOS-02: a stalled request body gets 408, and other requests on the connection continue', async () => {
     await using upstream = await RecordingUpstream.start((request, socket) => {
       if (request.head.startsWith('GET')) socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
     });
@@ -180,7 +180,7 @@ describe('time', () => {
     expect((await connection.request(3, get('/'))).status).toBe(200);
   });
 
-  test('S4: a whole request is bounded, however fast its body comes', async () => {
+  test('S4: the time of a whole request is bounded, however fast its body arrives', async () => {
     await using upstream = await RecordingUpstream.start(() => {});
     await using gateway = await start(upstream, open({ timeouts: { transfer: '400ms', headers: '400ms' } }));
     await using connection = await RawHttp2.open(gateway.port);
@@ -192,16 +192,16 @@ describe('time', () => {
   });
 
   test.each([
-    ['takes nothing of its answer', 'stalled_reader', { send: '100ms' }, {}, () => {}],
+    ['reads nothing of its answer', 'stalled_reader', { send: '100ms' }, {}, () => {}],
     [
-      'takes its answer below the least rate',
+      'reads its answer below the minimum rate',
       'slow_reader',
       { send: '200ms' },
       { minDownloadRate: '1GiB' },
       (connection: RawHttp2) => connection.write(windowUpdate(1, 10_000), windowUpdate(0, 10_000)),
     ],
     [
-      'takes its answer for longer than it may',
+      'reads its answer for too long',
       'transfer',
       { transfer: '500ms' },
       {},
@@ -241,7 +241,7 @@ describe('time', () => {
     expect(gateway.gateway.requestsInFlight).toBe(0);
   });
 
-  test('S4: a stream of which there is nothing to read outlasts all of these times', async () => {
+  test('S4: a stream with nothing to read outlasts all of these timeouts', async () => {
     await using upstream = await RecordingUpstream.start((_request, socket) => {
       socket.write('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfirst');
       setTimeout(() => socket.write('later'), 800);
@@ -256,8 +256,8 @@ describe('time', () => {
 describe('numbers', () => {
   const GOAWAY = frame(FRAME.goaway, 0, 0, uint32(0, 0));
   test.each([
-    ['of its client', {}, [GOAWAY]],
-    ['of the gateway', { maxRequestsPerConnection: 1 }, []],
+    ['from its client', {}, [GOAWAY]],
+    ['from the gateway', { maxRequestsPerConnection: 1 }, []],
   ] as const)(
     'DATA that ends a connection after a GOAWAY %s leaves no request behind',
     async (_whose, limits, first) => {
@@ -274,7 +274,7 @@ describe('numbers', () => {
     },
   );
 
-  test('a client that has sent GOAWAY and acknowledges SETTINGS may take its time with a request', async () => {
+  test('a client that has sent GOAWAY but acknowledges SETTINGS may finish a slow request', async () => {
     await using upstream = await RecordingUpstream.start();
     const clocks = new TestClocks();
     const config = { listeners: { public: { address: '127.0.0.1:0', ...open({ timeouts: { headers: '100ms' } }) } } };
@@ -291,7 +291,7 @@ describe('numbers', () => {
     client.session.goaway();
     for (let round = 1; round <= 3; round += 1) {
       await until(() => settings === 1 + round, 'the gateway asks whether it is there');
-      // When this is there, the acknowledgement is, too.
+      // Once this has arrived, so has the acknowledgement.
       stream.write(`part${round}`);
       await until(() => upstream.text.includes(`part${round}`), 'the client has answered');
       clocks.advance(61_000);
@@ -300,7 +300,7 @@ describe('numbers', () => {
     expect((await answer).status).toBe(200);
   });
 
-  test('the last request that a connection may carry ends it with GOAWAY, and none after it is begun', async () => {
+  test('the last request allowed on a connection ends it with GOAWAY, and no later one begins', async () => {
     await using upstream = await RecordingUpstream.start();
     await using gateway = await start(upstream, open({ limits: { maxRequestsPerConnection: 2 } }));
     await using connection = await RawHttp2.open(gateway.port);
@@ -313,7 +313,7 @@ describe('numbers', () => {
     expect(connection.of(FRAME.goaway)[0]?.payload.readUInt32BE()).toBe(3);
   });
 
-  test('DOS-06: a connection over the limit is closed at once, whatever it speaks', async () => {
+  test('DOS-06: a connection over the limit is closed at once, whatever its protocol', async () => {
     await using upstream = await RecordingUpstream.start();
     await using gateway = await start(upstream, open({ limits: { maxConnections: 1 } }));
     await using first = await RawHttp2.open(gateway.port);
@@ -324,7 +324,7 @@ describe('numbers', () => {
     await until(async () => (await gateway.gateway.connectionCount()) === 1, 'the second connection is gone');
   });
 
-  test('requests over the limit of those in progress get 503, each by itself', async () => {
+  test('requests over the limit of concurrent requests get 503, each by itself', async () => {
     const held: Socket[] = [];
     await using upstream = await RecordingUpstream.start((_request, socket) => void held.push(socket));
     await using gateway = await start(upstream, open({ limits: { maxConcurrentRequests: 2 } }));
@@ -337,7 +337,7 @@ describe('numbers', () => {
     expect((await Promise.all(first)).map(({ status }) => status)).toEqual([200, 200]);
   });
 
-  test('H2-08: streams that are reset while their answers and trailers are on the way leave nothing behind', async () => {
+  test('H2-08: streams that are reset during their answers and trailers leave nothing behind', async () => {
     await using upstream = await RecordingUpstream.start((_request, socket) => {
       socket.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n');
       setImmediate(() => socket.write('2\r\nok\r\n'));
@@ -357,7 +357,7 @@ describe('numbers', () => {
 });
 
 describe('the end', () => {
-  test('RFC 9113 §6.8: a drain tells clients to go elsewhere, answers what is on its way, and loses nothing', async () => {
+  test('RFC 9113 §6.8: a drain sends clients elsewhere, answers requests in flight, and loses none', async () => {
     const held: Socket[] = [];
     await using upstream = await RecordingUpstream.start((_request, socket) => void held.push(socket));
     await using gateway = await start(upstream, open({}), { shutdown: { timeout: '30s' } });
@@ -378,7 +378,7 @@ describe('the end', () => {
     await idle.ended();
     await until(() => busy.of(FRAME.goaway).length > 0, 'the busy one is told');
     expect(busy.of(FRAME.goaway)[0]?.payload.readUInt32BE()).toBe(1);
-    // Above the last stream that was taken: the client may send it elsewhere.
+    // Above the last accepted stream: the client may send it elsewhere.
     busy.write(headersFrame(3, get('/2')));
     late.write(PREFACE, frame(FRAME.settings, 0, 0), headersFrame(1, get('/3')));
     await upstream.received(2);
@@ -391,7 +391,7 @@ describe('the end', () => {
     await drained;
   });
 
-  test('clients that ask all the time lose nothing when the gateway drains', async () => {
+  test('clients that send constantly lose nothing when the gateway drains', async () => {
     await using upstream = await RecordingUpstream.start();
     await using gateway = await start(upstream, open({}), { shutdown: { timeout: '30s' } });
     const client = Http2Client.plain(gateway.port);
@@ -409,13 +409,13 @@ describe('the end', () => {
     await until(() => outcomes.length > 20, 'requests are under way');
     await gateway.gateway.drain();
     await asking;
-    // Node's client announces its own end before it sends what it has begun; that is refused, and may be sent again.
+    // Node's client announces its own end before it sends requests that it has begun; they are refused and may be retried.
     const answered = outcomes.filter((outcome) => outcome !== `undefined ${CODE.refused}`);
     expect(new Set(answered)).toEqual(new Set(['200 0']));
     expect(upstream.requests).toHaveLength(answered.length);
   });
 
-  test('the end without a drain closes every connection at once', async () => {
+  test('closing without a drain ends every connection at once', async () => {
     await using upstream = await RecordingUpstream.start(() => {});
     const gateway = await start(upstream);
     await using connection = await RawHttp2.open(gateway.port);
@@ -426,7 +426,7 @@ describe('the end', () => {
     await until(() => upstream.openConnections === 0, 'the upstream connection is gone');
   });
 
-  test('requests that begin after a reload run on the new configuration, also on a connection that is open', async () => {
+  test('requests after a reload use the new configuration, even on an open connection', async () => {
     await using first = await RecordingUpstream.start();
     await using second = await RecordingUpstream.start();
     await using gateway = await start(first);
@@ -481,7 +481,7 @@ describe('RFC 8441: a WebSocket', () => {
     }
   }
 
-  test('a key of the client of a proxy is the upstream’s, and its proof is in the answer; two keys are refused', async () => {
+  test('may carry the key of a proxied client, which the answer proves; two keys are refused', async () => {
     const { upstream, gateway, client } = await startChat();
     await using _parts = new AsyncDisposableStack();
     for (const part of [client, gateway, upstream].reverse()) _parts.use(part);
@@ -497,7 +497,7 @@ describe('RFC 8441: a WebSocket', () => {
     expect(await answerTo('no key')).toEqual([400, undefined]);
   });
 
-  test('is opened like one of HTTP/1.1, relays both ways, and ends with either side', async () => {
+  test('opens as over HTTP/1.1, relays both ways, and ends with either side', async () => {
     const { upstream, gateway, client } = await startChat();
     await using _parts = new AsyncDisposableStack();
     for (const part of [client, gateway, upstream].reverse()) _parts.use(part);
@@ -511,7 +511,7 @@ describe('RFC 8441: a WebSocket', () => {
       stream.write(text(message));
       expect(await frames.next()).toBe(`1 ${message}`);
     }
-    // Plain requests go on beside it.
+    // Plain requests continue alongside.
     expect((await client.get('/', { cookie: 'a=1' })).status).toBe(401);
     stream.write(encodeFrame({ opcode: OPCODES.close, payload: Buffer.of(0x03, 0xe8) }, true));
     expect(await frames.next()).toBe('8 \x03\xe8');
@@ -523,7 +523,7 @@ describe('RFC 8441: a WebSocket', () => {
     expect(client.session.closed).toBe(false);
   });
 
-  test.each(['reset', 'connection'])('ends at the upstream when its client is gone (%s)', async (how) => {
+  test.each(['reset', 'connection'])('ends at the upstream when its client leaves (%s)', async (how) => {
     const { upstream, gateway, client } = await startChat();
     await using _parts = new AsyncDisposableStack();
     for (const part of [client, gateway, upstream].reverse()) _parts.use(part);
@@ -538,8 +538,8 @@ describe('RFC 8441: a WebSocket', () => {
   test.each([
     ['a page', 'HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n\x81\x02hi'],
     ['an empty answer', 'HTTP/1.1 204 No Content\r\n\r\n'],
-    ['a part', 'HTTP/1.1 206 Partial Content\r\nContent-Length: 4\r\n\r\n\x81\x02hi'],
-  ])('WS-11, RFC 8441 §5: an upstream that answers with %s has not opened one', async (_what, answer) => {
+    ['a partial answer', 'HTTP/1.1 206 Partial Content\r\nContent-Length: 4\r\n\r\n\x81\x02hi'],
+  ])('WS-11, RFC 8441 §5: is not opened by an upstream that answers with %s', async (_what, answer) => {
     await using upstream = await RawUpstream.start((socket) =>
       socket.on('data', () => void socket.write(answer, 'latin1')),
     );
@@ -552,7 +552,7 @@ describe('RFC 8441: a WebSocket', () => {
   test.each([
     ['/.well-known/jwks.json', {}, 502],
     ['/chat', { 'content-type': 'application/grpc', origin: 'https://evil.test' }, 403],
-  ])('RFC 8441 §5: what the gateway itself says at %s opens none either', async (path, fields, status) => {
+  ])('RFC 8441 §5: is not opened by an answer of the gateway itself at %s', async (path, fields, status) => {
     const { upstream, gateway, client } = await startChat();
     await using _parts = new AsyncDisposableStack();
     for (const part of [client, gateway, upstream].reverse()) _parts.use(part);
@@ -560,7 +560,7 @@ describe('RFC 8441: a WebSocket', () => {
     expect(answer.status).toBe(status);
   });
 
-  test('H2-01: those that are closed in order are no flood, those that are reset are', async () => {
+  test('H2-01: orderly closes are not a flood, resets are', async () => {
     const { upstream, gateway, client } = await startChat({ maxStreamResets: 10 });
     await using _parts = new AsyncDisposableStack();
     for (const part of [client, gateway, upstream].reverse()) _parts.use(part);
@@ -584,7 +584,7 @@ describe('RFC 8441: a WebSocket', () => {
     expect(cut[0]).toBe(CODE.calm);
   });
 
-  test('WS-02: a foreign Origin is refused, and no upstream is dialled', async () => {
+  test('WS-02: is refused for a foreign Origin without dialling an upstream', async () => {
     const { upstream, gateway, client } = await startChat();
     await using _parts = new AsyncDisposableStack();
     for (const part of [client, gateway, upstream].reverse()) _parts.use(part);
@@ -593,7 +593,7 @@ describe('RFC 8441: a WebSocket', () => {
     expect(upstream.connectionCount).toBe(0);
   });
 
-  test('WS-14: is closed with 1008 when its session ends, and with 1001 when the gateway does', async () => {
+  test('WS-14: is closed with 1008 when its session ends, and with 1001 when the gateway drains', async () => {
     const { upstream, gateway, client } = await startChat();
     await using _parts = new AsyncDisposableStack();
     for (const part of [client, gateway, upstream].reverse()) _parts.use(part);

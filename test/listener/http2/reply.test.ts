@@ -1,4 +1,4 @@
-/** The HTTP/2 reply by itself, on a bare server of Node's: what stages may rely on, as in `http1/reply.test.ts`. */
+/** The HTTP/2 reply by itself, on a bare Node server: what stages can rely on, as in `http1/reply.test.ts`. */
 
 import { once } from 'node:events';
 import { createServer, type Http2Server, type ServerHttp2Stream } from 'node:http2';
@@ -51,7 +51,7 @@ class ReplyServer implements AsyncDisposable {
   }
 }
 
-/** Reads a body to its end: the text, or that it just closed. */
+/** Reads a body to its end: its text, or a note that it closed early. */
 function bodyOf({ body }: Reply): Promise<string> {
   let text = '';
   body.on('data', (part: Buffer) => {
@@ -108,7 +108,7 @@ test('an answer without a body may have trailers, and one without either is one 
   expect(flags & 1).toBe(1);
 });
 
-test('trailers whose names mean something to JavaScript are trailers like any other', async () => {
+test('trailers with names special to JavaScript are sent like any other', async () => {
   const names = ['constructor', 'hasownproperty', 'tostring', '__proto__'];
   await using server = new ReplyServer((reply) => {
     reply.begin(200, []);
@@ -125,7 +125,7 @@ test.for([
   ['HEAD', 200],
   ['GET', 204],
   ['GET', 304],
-] as const)('the body of an answer to %s with %i is left out', async ([method, status]) => {
+] as const)('the answer to %s with %i has no body', async ([method, status]) => {
   await using server = new ReplyServer((reply) => {
     reply.begin(status, method === 'HEAD' ? ['Content-Length', '4'] : []);
     reply.end(Buffer.from('body'));
@@ -135,7 +135,7 @@ test.for([
   expect([answer.status, answer.body, answer.code]).toEqual([status, '', CODE.none]);
 });
 
-test('RFC 9113 §8.2.2: headers of one connection are left out, and a status that HTTP/2 clients do not know becomes 502', async () => {
+test('RFC 9113 §8.2.2: connection headers are dropped, and a status unknown to HTTP/2 clients becomes 502', async () => {
   await using server = new ReplyServer((reply) => {
     reply.begin(799, ['Connection', 'x-a', 'Upgrade', 'websocket', 'Keep-Alive', '5', 'X-A', '1']);
     reply.end('text');
@@ -146,7 +146,7 @@ test('RFC 9113 §8.2.2: headers of one connection are left out, and a status tha
   expect(Object.keys(headers)).not.toEqual(expect.arrayContaining(['connection']));
 });
 
-test('HDR-12: a header that would become two is never sent', async () => {
+test('HDR-12: a header that would split in two is never sent', async () => {
   await using server = new ReplyServer((reply) => {
     for (const value of ['a\0b', 'a\r\nb: c', 'a\nb']) expect(() => reply.begin(200, ['x-a', value])).toThrow('NUL');
     expect(reply.hasBegun).toBe(false);
@@ -160,7 +160,7 @@ test('HDR-12: a header that would become two is never sent', async () => {
 test.each([
   ['of unknown length', []],
   ['of known length', ['Content-Length', '10']],
-])('an answer %s that is cut is reset, so that the client does not take it for a whole one', async (_what, headers) => {
+])('an answer %s that is cut is reset, so that the client does not consider it complete', async (_what, headers) => {
   await using server = new ReplyServer((reply) => {
     reply.begin(200, [...headers]);
     reply.write(Buffer.from('half'));
@@ -170,7 +170,7 @@ test.each([
   expect(await client.get('/')).toMatchObject({ status: 200, body: 'half', code: CODE.internal });
 });
 
-test('RFC 9113 §8.1: trailers of a request are there once its body has ended', async () => {
+test('RFC 9113 §8.1: request trailers are available after the body', async () => {
   await using server = new ReplyServer((reply) => {
     const seen = [...reply.requestTrailers];
     void bodyOf(reply).then((body) => {
@@ -189,7 +189,7 @@ test.each([
   ['reset', resetFrame(1)],
   ['reset without an error', resetFrame(1, CODE.none)],
   ['connection lost', null],
-])('SMG-28: a body that is not whole does not end: %s', async (_how, end) => {
+])('SMG-28: an incomplete body does not end: %s', async (_how, end) => {
   const bodies: string[] = [];
   await using server = new ReplyServer((reply) => {
     void bodyOf(reply).then((text) => bodies.push(text));
@@ -201,7 +201,7 @@ test.each([
   expect(bodies).toEqual(['closed after half']);
 });
 
-test('RFC 9113 §8.1: a client that still sends when its answer is complete is told to keep the rest', async () => {
+test('RFC 9113 §8.1: a client that is still sending when its answer is complete is told to stop', async () => {
   await using server = new ReplyServer((reply) => {
     reply.discardBody();
     reply.begin(413, ['Content-Length', '3']);
@@ -217,7 +217,7 @@ test('RFC 9113 §8.1: a client that still sends when its answer is complete is t
 test.each([
   ['of known length', ['Content-Length', '4']],
   ['of unknown length', []],
-])('RFC 9110 §15.3.6: a 205 with a body %s arrives without it, and nothing is reset', async (_what, headers) => {
+])('RFC 9110 §15.3.6: a 205 with a body %s arrives without it and without a reset', async (_what, headers) => {
   await using server = new ReplyServer((reply) => {
     reply.begin(205, [...headers]);
     reply.write(Buffer.from('ha'));
@@ -231,7 +231,7 @@ test.each([
   }
 });
 
-test('RFC 8441 §5: an upgrade is granted with 200, and the stream is the connection', async () => {
+test('RFC 8441 §5: an upgrade is granted with 200, and the stream becomes the connection', async () => {
   await using server = new ReplyServer((reply) => {
     const stream = reply.upgrade([
       'sec-websocket-accept',

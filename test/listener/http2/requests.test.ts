@@ -1,4 +1,4 @@
-/** Requests and answers over HTTP/2, through a whole gateway to an upstream of HTTP/1.1. */
+/** Requests and answers over HTTP/2, through a whole gateway to an HTTP/1.1 upstream. */
 
 import type { Socket } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -54,7 +54,7 @@ describe('without TLS, by prior knowledge', () => {
     ['POST', '', [], ''],
     ['PUT', 'hello', ['content-length: 5'], 'hello'],
     ['DELETE', undefined, [], ''],
-  ] as const)('a %s with the body %j is one request of HTTP/1.1', async ([method, body, framing, expected]) => {
+  ] as const)('a %s with the body %j becomes one HTTP/1.1 request', async ([method, body, framing, expected]) => {
     const length = framing[0] === 'content-length: 5' ? { 'content-length': '5' } : {};
     const headers = { ':method': method, ':path': '/public/x?q=1', cookie: ['a=1', 'b=2'], ...length };
     const answer = await client.request(headers, body);
@@ -74,7 +74,7 @@ describe('without TLS, by prior knowledge', () => {
     expect(record?.['reason']).toBeUndefined();
   });
 
-  test('many requests at a time on one connection get their own answers', async () => {
+  test('concurrent requests on one connection get their own answers', async () => {
     upstream.answer = ({ head }, socket) => {
       const path = head.split(' ')[1] ?? '';
       socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${path.length}\r\n\r\n${path}`);
@@ -85,7 +85,7 @@ describe('without TLS, by prior knowledge', () => {
     expect(gateway.gateway.requestsInFlight).toBe(0);
   });
 
-  test('the session, denials, pages for people and redirects are those of HTTP/1.1', async () => {
+  test('sessions, denials, pages for people and redirects work as over HTTP/1.1', async () => {
     const [, cookie = ''] = (await gateway.cookie()).split(': ');
     expect((await client.get('/', { cookie })).status).toBe(200);
     const denied = await client.get('/', { accept: 'application/json' });
@@ -102,7 +102,7 @@ describe('without TLS, by prior knowledge', () => {
     expect((await client.get('/public', { ':authority': 'nobody.test' })).status).toBe(421);
   });
 
-  test('HTTP/1.1 is served on the same port, however its bytes come', async () => {
+  test('HTTP/1.1 is served on the same port, however its bytes arrive', async () => {
     const request = requestHead('GET', '/public/one', ['Host: shop.example.com']);
     for (const parts of [[request], [...request], ['PRI', 'NT /x HTTP/1.1\r\n\r\n']]) {
       await using connection = await RawConnection.open(gateway.port);
@@ -114,7 +114,7 @@ describe('without TLS, by prior knowledge', () => {
     }
   });
 
-  test('the preface of HTTP/2 is read however its bytes come, and garbage after it ends the connection', async () => {
+  test('the HTTP/2 preface is read however its bytes arrive, and garbage after it ends the connection', async () => {
     await using connection = await RawHttp2.open(gateway.port, '');
     for (const byte of Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')) {
       connection.write(Buffer.of(byte));
@@ -126,7 +126,7 @@ describe('without TLS, by prior knowledge', () => {
     await connection.ended();
   });
 
-  test('SMG-33: a request line of HTTP/1.1 that says HTTP/2.0 or HTTP/2 is refused', async () => {
+  test('SMG-33: an HTTP/1.1 request line that says HTTP/2.0 or HTTP/2 is refused', async () => {
     for (const version of ['HTTP/2.0', 'HTTP/2']) {
       await using connection = await RawConnection.open(gateway.port);
       connection.write(`GET /public ${version}\r\nHost: shop.example.com\r\n\r\n`);
@@ -135,7 +135,7 @@ describe('without TLS, by prior knowledge', () => {
     expect(upstream.requests).toHaveLength(0);
   });
 
-  test('RFC 8297, RFC 9110 §10.1.1: early hints and 100 Continue', async () => {
+  test('RFC 8297, RFC 9110 §10.1.1: early hints and 100 Continue reach the client', async () => {
     upstream.answer = (_request, socket) =>
       void socket.write(
         'HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok',
@@ -151,7 +151,7 @@ describe('without TLS, by prior knowledge', () => {
     ]);
   });
 
-  test('an answer comes part by part, and its client is not asked to hold more than it takes', async () => {
+  test("an answer is streamed and never exceeds the client's window", async () => {
     const part = 'x'.repeat(64 * 1024);
     let open: Socket | null = null;
     let written = 0;
@@ -176,7 +176,7 @@ describe('without TLS, by prior knowledge', () => {
       before = written;
       return isStill;
     }, 'the upstream waits');
-    // The window of the client, and buffers of sockets on the way.
+    // The client's window, and socket buffers on the way.
     expect(connection.of(FRAME.data).reduce((sum, { payload }) => sum + payload.length, 0)).toBe(65_535);
     expect(written).toBeLessThan(32 * 1024 * 1024);
     connection.write(resetFrame(1));
@@ -184,7 +184,7 @@ describe('without TLS, by prior knowledge', () => {
   });
 
   test.each(['reset', 'connection'])(
-    'a client that leaves (%s) ends the upstream request, and is logged as such',
+    'a client that leaves (%s) ends the upstream request and is logged as aborted',
     async (how) => {
       let open: Socket | null = null;
       upstream.answer = (_request, socket) => {
@@ -202,7 +202,7 @@ describe('without TLS, by prior knowledge', () => {
   );
 
   test.each(['reset', 'connection'])(
-    'SMG-28: an upload that is cut off (%s) is never whole for the upstream',
+    'SMG-28: an upload that is cut off (%s) never looks complete to the upstream',
     async (how) => {
       await using connection = await RawHttp2.open(gateway.port);
       connection.write(headersFrame(1, post('/public/upload'), 0), frame(FRAME.data, 0, 1, 'half'));
@@ -217,7 +217,7 @@ describe('without TLS, by prior knowledge', () => {
     },
   );
 
-  test('an upstream that fails in the middle of its answer resets the stream, and only that', async () => {
+  test('an upstream that fails in the middle of its answer resets only its stream', async () => {
     let open: Socket | null = null;
     upstream.answer = (_request, socket) => {
       open = socket;
@@ -230,7 +230,7 @@ describe('without TLS, by prior knowledge', () => {
     expect((await client.get('/public')).body).toBe('ok');
   });
 
-  test('an upload over the limit of its route gets 413, and the connection goes on', async () => {
+  test("an upload over its route's limit gets 413, and the connection stays open", async () => {
     const announced = await client.request({ ':method': 'POST', ':path': '/small', 'content-length': '5' }, 'hello');
     const stream = client.begin({ ':method': 'POST', ':path': '/small' }, null);
     stream.write('hello');
