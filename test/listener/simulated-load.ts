@@ -1,6 +1,6 @@
 /**
- * A process in simulated time: reading, handling and refusing requests cost time, and the event loop turns. Shows how a queue
- * handles more load than can be served, however busy the machine is.
+ * A process in simulated time: reading, handling and refusing requests cost time, and the event loop turns. Shows how a
+ * queue handles more load than can be served, however busy the machine is.
  */
 
 import type { Denial } from '../../src/errors.ts';

@@ -1,4 +1,4 @@
-/** Which endpoint gets a request, what happens when one does not answer, and when there is too much to do. */
+/** Which endpoint gets a request, and what happens if one does not answer or there is too much load. */
 
 import { createServer, type Socket } from 'node:net';
 import { describe, expect, test } from 'vitest';
@@ -13,7 +13,7 @@ import { type Answer, RecordingUpstream } from '../support/recording-upstream.ts
 const get = (path: string, method = 'GET', ...lines: string[]) => requestHead(method, path, [HOST, ...lines]);
 const ROUTES = [{ id: 'public', match: { path: '/' }, credential: 'none' }];
 
-/** A port on which nothing listens. */
+/** An origin where nothing listens. */
 async function refusingOrigin(): Promise<string> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -44,7 +44,7 @@ describe('choosing', () => {
     expect(Array.from({ length: 6 }, () => indexOf(made, made.choose()))).toEqual([0, 2, 0, 2, 0, 2]);
   });
 
-  test('leastRequests takes the endpoint with the fewest requests in progress, WebSockets included, and in turn among equals', () => {
+  test('leastRequests takes the endpoint with the fewest requests and WebSockets, and equals in turn', () => {
     const { upstream: made, servers } = upstream(3);
     expect([0, 1, 2].map(() => indexOf(made, made.choose()))).toEqual([0, 1, 2]);
     servers[0]!.inFlight = 2;
@@ -55,7 +55,7 @@ describe('choosing', () => {
     expect(indexOf(made, made.choose())).toBe(0);
   });
 
-  test('an endpoint that cannot be reached is ejected, twice as long each time, up to a limit', () => {
+  test('an unreachable endpoint is ejected, for twice as long each time, up to a limit', () => {
     const ejection = { consecutiveFailures: 2, baseDelay: '1s', maxDelay: '4s' };
     const { upstream: made, servers, clocks } = upstream(2, { ejection });
     const [first] = servers as [UpstreamServer, UpstreamServer];
@@ -75,7 +75,7 @@ describe('choosing', () => {
     expect(made.isHealthy()).toBe(true);
   });
 
-  test('an endpoint that returns is tried by one request, and takes its share when that was answered', () => {
+  test('a returning endpoint is tried with one request and gets its share once that succeeds', () => {
     const ejection = { consecutiveFailures: 1, baseDelay: '1s' };
     const { upstream: made, servers, clocks } = upstream(2, { balance: 'roundRobin', ejection });
     servers[0]?.noteFailure();
@@ -87,7 +87,7 @@ describe('choosing', () => {
     expect(new Set([0, 1].map(() => indexOf(made, made.choose())))).toEqual(new Set([0, 1]));
   });
 
-  test('when all are ejected the one that returns first is taken', () => {
+  test('when all endpoints are ejected, the one due back first is used', () => {
     const { upstream: made, servers, clocks } = upstream(3, { ejection: { consecutiveFailures: 1, baseDelay: '1s' } });
     servers[2]?.noteFailure();
     clocks.advance(500);
@@ -97,14 +97,14 @@ describe('choosing', () => {
     expect(made.isHealthy()).toBe(false);
   });
 
-  test('an endpoint that has just failed is taken again only when there is no other', () => {
+  test('an endpoint that has just failed is used again only if there is no other', () => {
     const { upstream: made, servers } = upstream(2, { balance: 'roundRobin' });
     expect([0, 1, 2].map(() => indexOf(made, made.choose(servers[0])))).toEqual([1, 1, 1]);
     const alone = upstream(1).upstream;
     expect(indexOf(alone, alone.choose(alone.servers[0]))).toBe(0);
   });
 
-  test('when every endpoint has as much waiting as it may, requests are refused as overloaded', () => {
+  test('requests are refused as overloaded when every endpoint has maxPending waiting', () => {
     for (const count of [1, 2, 3]) {
       const { upstream: made, servers } = upstream(count, { maxConnections: 2, maxPending: 1 });
       for (const server of servers) server.inFlight = 3;
@@ -166,7 +166,7 @@ describe('retries', () => {
     const targets = (upstream: RecordingUpstream) => upstream.requests.map(({ head }) => head.split(' ')[1]);
 
     test.for(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])(
-      'H1, RFC 9110 §9.2.2: %s is sent once more, on another connection',
+      'H1, RFC 9110 §9.2.2: %s is retried on another connection',
       async (method) => {
         await using upstream = await RecordingUpstream.start(closesKept());
         await using gateway = await start([upstream.origin]);
@@ -179,7 +179,7 @@ describe('retries', () => {
       },
     );
 
-    test('H1: the other endpoint gets it when there is one', async () => {
+    test('H1: the request goes to another endpoint if there is one', async () => {
       await using closing = await RecordingUpstream.start(closesKept());
       await using stable = await RecordingUpstream.start();
       await using gateway = await start([closing.origin, stable.origin]);
@@ -211,14 +211,14 @@ describe('retries', () => {
     });
 
     test.for(['H', 'HTTP/1.1 200 OK\r\n', 'HTTP/1.1 103 Early Hints\r\n\r\n'])(
-      'H1, UPS-04: a request is not repeated when a byte of an answer has come: %j',
+      'H1, UPS-04: a request is not repeated once a byte of an answer has arrived: %j',
       async (firstBytes) => {
         await using upstream = await RecordingUpstream.start(closesKept(firstBytes));
         await notRepeated(upstream, get('/second'));
       },
     );
 
-    test('H1, UPS-04: there is one retry and no more', async () => {
+    test('H1, UPS-04: there is only one retry', async () => {
       let answered = 0;
       await using upstream = await RecordingUpstream.start((_request, socket) => {
         answered += 1;
@@ -232,7 +232,7 @@ describe('retries', () => {
     });
   });
 
-  test('UPS-04: a body that was not read yet goes to the other endpoint whole', async () => {
+  test('UPS-04: an unread body goes to the other endpoint whole', async () => {
     await using upstream = await RecordingUpstream.start();
     await using gateway = await start([await refusingOrigin(), upstream.origin]);
     const body = 'b'.repeat(300_000);
@@ -244,7 +244,7 @@ describe('retries', () => {
     expect(upstream.last.body.toString()).toBe(body);
   });
 
-  test('UPS-04: there is one retry and no more', async () => {
+  test('UPS-04: there is only one retry', async () => {
     const refusing = await Promise.all([refusingOrigin(), refusingOrigin(), refusingOrigin()]);
     await using upstream = await RecordingUpstream.start();
     await using gateway = await start([...refusing, upstream.origin], { ejection: { consecutiveFailures: 100 } });
@@ -252,14 +252,14 @@ describe('retries', () => {
     expect(upstream.requests).toHaveLength(0);
   });
 
-  test('UPS-04: a single endpoint that refuses is tried once more', async () => {
+  test('UPS-04: a single endpoint that refuses is retried once', async () => {
     const origin = await refusingOrigin();
     await using gateway = await start([origin]);
     const answer = await rawRequest(gateway.port, get('/x'));
     expect([answer.status, JSON.parse(answer.body.toString()).reason]).toEqual([502, 'upstream_connect_failed']);
   });
 
-  test('an ejected endpoint gets nothing, and its requests again when it has returned', async () => {
+  test('an ejected endpoint gets no requests until it returns', async () => {
     const clocks = new TestClocks();
     await using stable = await RecordingUpstream.start();
     const origin = await refusingOrigin();
@@ -287,7 +287,7 @@ describe('waiting for a connection', () => {
   const start = (upstream: RecordingUpstream) =>
     startGateway({ routes: ROUTES, config: { upstreams: { app: { endpoints: [upstream.origin], ...settings } } } });
 
-  test('requests beyond the connections wait, and beyond those that may wait they are refused as overloaded', async () => {
+  test('requests beyond maxConnections wait, and those beyond maxPending are refused as overloaded', async () => {
     await using upstream = await RecordingUpstream.start(never);
     await using gateway = await start(upstream);
     const waiting = await Promise.all([1, 2, 3].map(() => RawConnection.open(gateway.port)));
@@ -328,7 +328,7 @@ describe('waiting for a connection', () => {
     expect(upstream.connectionCount).toBe(1);
   });
 
-  test('clients that come and go while an upstream hangs do not make more wait than may', async () => {
+  test('clients that come and go while an upstream hangs do not exceed maxPending', async () => {
     await using upstream = await RecordingUpstream.start(never);
     await using gateway = await start(upstream);
     await using first = await RawConnection.open(gateway.port);

@@ -1,4 +1,4 @@
-/** An exception in a step of a forward that the event loop begins: nothing above it would catch it, and the process would end. */
+/** Exceptions in forwarding steps that the event loop starts: uncaught, they would end the process. */
 
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
 import { Forwarding } from '../../src/upstream/forwarding.ts';
@@ -29,7 +29,7 @@ const upload = requestHead('POST', '/', [HOST, 'Content-Length: 1']);
 const get = requestHead('GET', '/', [HOST]);
 const reasonOf = (body: Buffer) => (JSON.parse(body.toString()) as { reason: string }).reason;
 
-test('as the first bytes of a body arrive, it fails its request, and the next one is served', async () => {
+test('an exception as a body begins fails its request, and the next one is served', async () => {
   vi.spyOn(Upstream.prototype, 'choose').mockImplementationOnce(broken);
   const connection = await RawConnection.open(gateway.port);
   connection.write(upload);
@@ -41,14 +41,14 @@ test('as the first bytes of a body arrive, it fails its request, and the next on
   expect((await rawRequest(gateway.port, get)).status).toBe(200);
 });
 
-test('at the end of a turn, it fails its request, and others that end their turn with it are served', async () => {
+test('an exception at the end of a turn fails its request, and the next one is served', async () => {
   vi.spyOn(Forwarding.prototype, 'settle').mockImplementationOnce(broken);
   const answer = await rawRequest(gateway.port, `${upload}x`);
   expect([answer.status, reasonOf(answer.body)]).toEqual([500, 'bug']);
   expect((await rawRequest(gateway.port, get)).status).toBe(200);
 });
 
-test('at the end of a turn, while an answer is under way, it cuts the answer', async () => {
+test('an exception at the end of a turn cuts an answer in progress', async () => {
   await using slow = await RawUpstream.start((socket) => {
     socket.once('data', () => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nx'));
   });

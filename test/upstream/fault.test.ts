@@ -1,4 +1,4 @@
-/** What becomes of errors of connections. */
+/** How connection errors are classified. */
 
 import { expect, test } from 'vitest';
 import { forwardFailure } from '../../src/upstream/fault.ts';
@@ -6,19 +6,19 @@ import { forwardFailure } from '../../src/upstream/fault.ts';
 const coded = (code: string) => Object.assign(new Error(code), { code });
 
 test.each([
-  ['a timeout of the system', coded('ETIMEDOUT'), 'upstream_timeout'],
+  ['a system timeout', coded('ETIMEDOUT'), 'upstream_timeout'],
   ['a refusal', coded('ECONNREFUSED'), 'upstream_connect_failed'],
   [
-    'several addresses, of which one times out',
-    // As `node:net` has it: with the code of the first.
+    'a timeout at one of several addresses',
+    // Like that of `node:net`: with the code of the first.
     Object.assign(new AggregateError([coded('ENETUNREACH'), coded('ETIMEDOUT')]), { code: 'ENETUNREACH' }),
     'upstream_timeout',
   ],
   [
-    'several addresses, all of which refuse',
+    'refusals at all of several addresses',
     Object.assign(new AggregateError([coded('ECONNREFUSED'), coded('ECONNREFUSED')]), { code: 'ECONNREFUSED' }),
     'upstream_connect_failed',
   ],
-])('no connection, because of %s', (_what, error, reason) => {
+])('a connection that fails because of %s has its reason', (_what, error, reason) => {
   expect(forwardFailure(error, false)).toMatchObject({ reason });
 });

@@ -1,6 +1,6 @@
 /**
  * gRPC through the gateway, with the clients and servers of @grpc/grpc-js: on the listener for clients, and between two workloads,
- * each behind a gateway of its own.
+ * each behind its own gateway.
  */
 
 import {
@@ -25,7 +25,7 @@ type Duplex = ServerDuplexStream<Buffer, Buffer>;
 
 const bytes = (text: string) => Buffer.from(text);
 
-/** What the service does is said in the metadata of each call. */
+/** The metadata of each call says what the service does. */
 class EchoService {
   /** Metadata of the last call. */
   metadata = new Metadata();
@@ -143,7 +143,7 @@ async function throughTls(): Promise<Way> {
   return { service, client, gateways: [gateway], close };
 }
 
-/** A workload, its gateway, that of the service, which lets in that workload and nobody else, and the service. */
+/** A workload and its gateway; the service and its gateway, which admits only that workload. */
 async function throughBothSidecars(): Promise<Way> {
   const port = await freePort();
   const destination = { id: 'echo', match: { host: 'echo.internal' }, upstream: 'echo', token: { service: {} } };
@@ -200,17 +200,17 @@ describe.each([
     return made;
   };
 
-  test('a unary call is answered, with its trailers', async () => {
+  test('a unary call is answered with its trailers', async () => {
     const { answer, code, trailers } = await unary('hi', metadata({ 'x-trailer': 'behind' }));
     expect([answer, code, trailers.get('x-trailer')]).toEqual(['echo hi', status.OK, ['behind']]);
   });
 
-  test('a status and its message arrive as the service gave them', async () => {
+  test('a status and its message arrive as the service sent them', async () => {
     const { answer, code, details, trailers } = await unary('hi', metadata({ 'x-code': '9', 'x-trailer': 'why' }));
     expect([answer, code, details, trailers.get('x-trailer')]).toEqual([null, 9, 'Straße, 100 %', ['why']]);
   });
 
-  test('metadata of 12 kB arrives, text and bytes', async () => {
+  test('12 kB of text and binary metadata arrive', async () => {
     const big = Buffer.alloc(6_000, 7);
     await unary('hi', metadata({ 'x-text': 'a'.repeat(6_000), 'x-data-bin': big }));
     expect([way.service.metadata.get('x-text'), way.service.metadata.get('x-data-bin')]).toEqual([
@@ -249,7 +249,7 @@ describe.each([
     expect(await promise).toBe(`${many}`);
   });
 
-  test('a stream in both directions alternates, and the server may speak first', async () => {
+  test('a bidirectional stream alternates, and the server may speak first', async () => {
     const call = way.client.duplex(metadata({ 'x-speaks-first': 'yes' }));
     const ended = outcomeOf(call);
     const received = call[Symbol.asyncIterator]();
@@ -272,7 +272,7 @@ describe.each([
     expect(await ended).toMatchObject({ code: status.DATA_LOSS, details: 'broken' });
   });
 
-  test('a client that cancels cancels the call of the service', async () => {
+  test('a client that cancels also cancels the call at the service', async () => {
     const before = way.service.cancelled;
     const call = way.client.duplex();
     const ended = outcomeOf(call);
@@ -283,12 +283,12 @@ describe.each([
     await until(() => way.service.cancelled === before + 1, 'the service is told');
   });
 
-  test('a deadline is handed on with what is left of it, and ends the call', async () => {
+  test('the remaining deadline is passed on and ends the call', async () => {
     way.service.isHolding = true;
     const before = way.service.cancelled;
     way.service.deadlineMs = 0;
     let deadline = 0;
-    // Longer ones, until the call reaches the service before it is over.
+    // Longer each time, until the call reaches the service in time.
     for (let afterMs = 300; way.service.deadlineMs === 0 && afterMs < 60_000; afterMs *= 3) {
       deadline = Date.now() + afterMs;
       const { code } = await unary('hi', new Metadata(), { deadline });
@@ -300,7 +300,7 @@ describe.each([
     await until(() => way.service.cancelled === before + 1, 'the service is told');
   });
 
-  test('nothing is left when all calls are over', async () => {
+  test('no request is in flight when all calls are over', async () => {
     for (const gateway of way.gateways) {
       await until(
         async () =>
@@ -311,7 +311,7 @@ describe.each([
   });
 });
 
-describe('what the gateway itself says to a call', () => {
+describe('when the gateway itself answers', () => {
   const service = new EchoService();
   let server: GrpcServer;
   let hanging: GrpcServer;
@@ -381,14 +381,14 @@ describe('what the gateway itself says to a call', () => {
   };
   const cookieOf = async (user?: { roles: string[] }) => (await gateway.cookie('bob', user)).replace('Cookie: ', '');
 
-  test('a call without a credential is UNAUTHENTICATED, with the reason', async () => {
+  test('a call without a credential is UNAUTHENTICATED with a reason', async () => {
     const { code, details, trailers } = await call('/test.Echo/ServerStream');
     expect([code, details.split(':')[0]]).toEqual([status.UNAUTHENTICATED, 'credential_missing']);
     expect(trailers.get('x-request-id')[0]).toMatch(/^[0-9a-f]{32}$/);
     expect(gateway.log.records.at(-1)).toMatchObject({ status: 200, grpcStatus: 16, reason: 'credential_missing' });
   });
 
-  test('SES-06: one with an unknown session is UNAUTHENTICATED, and its cookie is deleted', async () => {
+  test('SES-06: a call with an unknown session is UNAUTHENTICATED, and its cookie is deleted', async () => {
     const { code, trailers } = await call('/test.Echo/ServerStream', { cookie: `__Host-sid=${'a'.repeat(43)}` });
     expect(code).toBe(status.UNAUTHENTICATED);
     expect(String(trailers.get('set-cookie')[0])).toMatch(/^__Host-sid=; /);
@@ -405,7 +405,7 @@ describe('what the gateway itself says to a call', () => {
     expect([code, details.split(':')[0]]).toEqual([expected, reason]);
   });
 
-  test('calls are counted by the status that they ended with', async () => {
+  test('calls are counted by their final status', async () => {
     const before = await countOf('DEADLINE_EXCEEDED', 'hangs');
     await call('/test.Hangs/Unary');
     expect(await countOf('DEADLINE_EXCEEDED', 'hangs')).toBe(before + 1);
@@ -414,7 +414,7 @@ describe('what the gateway itself says to a call', () => {
     expect(await countOf('DATA_LOSS', 'app')).toBe(0);
   });
 
-  test('SES-20: a stream ends with UNAUTHENTICATED when its session is revoked, and the service is told', async () => {
+  test('SES-20: a stream ends with UNAUTHENTICATED when its session is revoked, and at the service, too', async () => {
     const before = service.cancelled;
     const sessionId = await gateway.sessionId();
     const metadata = new Metadata();

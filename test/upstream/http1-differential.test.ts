@@ -1,6 +1,6 @@
 /**
- * The client for HTTP/1.1 held against another one, undici's: the same bytes of an answer, in the same portions. They take it for the
- * same answer, or ours refuses it for a reason that stands in {@link STRICTER}.
+ * The HTTP/1.1 client compared with undici's: both get the same bytes of an answer in the same portions. They read the
+ * same answer, or ours refuses it for a reason in {@link STRICTER}.
  */
 
 import fc from 'fast-check';
@@ -8,12 +8,12 @@ import { Client, type Dispatcher } from 'undici';
 import { expect, test } from 'vitest';
 import { asked, listed, nothing, OpenWire, type Reading, turn, Wire } from '../support/http1-wire.ts';
 
-/** What a client made of an answer, and whether its connection may carry another request. */
+/** How a client read an answer, and whether its connection may carry another request. */
 type Verdict = Pick<Reading, 'statuses' | 'headers' | 'body' | 'outcome'> & { readonly isReusable: boolean };
 
 const verdictOf = ({ statuses, headers, body, outcome }: Reading, isReusable: boolean): Verdict => ({
   statuses,
-  // Undici keeps the blanks at the end of a value, and the zeros at the beginning of a length.
+  // Undici keeps trailing blanks of a value and leading zeros of a length.
   headers: headers.map(([name, value]) => [
     name,
     name === 'content-length' ? String(Number(value)) : value.replace(/[ \t]+$/, ''),
@@ -76,16 +76,16 @@ async function readByUndici(method: string, portions: readonly Buffer[]): Promis
   return verdict;
 }
 
-/** What we refuse and undici accepts, by what is in the bytes. */
+/** What our client refuses and undici accepts, by content. */
 const STRICTER: readonly (readonly [string, RegExp])[] = [
   ['a coding other than chunks', /transfer-encoding:(?![ \t]*chunked[ \t]*\r\n)/i],
   ['an empty line before the answer', /(?:^|\r\n\r\n)[\r\n]+HTTP/],
-  ['a control character in the text behind a status', /[\0-\x08\x0b\x0c\x0e-\x1f\x7f]/],
-  ['a CR of its own', /\r(?!\n)/],
+  ['a control character in the text after a status', /[\0-\x08\x0b\x0c\x0e-\x1f\x7f]/],
+  ['a bare CR', /\r(?!\n)/],
   ['several codings', /transfer-encoding:[\s\S]*transfer-encoding:/i],
 ];
 
-/** What undici refuses although it is right: 100 Continue (RFC 9110 §15.2), and a blank behind a length, which it counts as a digit. */
+/** What undici wrongly refuses: 100 Continue (RFC 9110 §15.2), and a blank after a length, which it reads as a digit. */
 const REFUSED_BY_UNDICI = /HTTP\/1\.1 100|content-length:[ \t]*\d+[ \t]+\r\n/i;
 
 const TEXT = fc.stringMatching(/^[ -~]{0,12}$/);
@@ -237,11 +237,11 @@ function split(text: string, sizes: readonly number[]): Buffer[] {
 }
 
 const meanTheSame = (ours: Verdict, theirs: Verdict): void => {
-  // Where they doubt whether the connection can be used again, so do we.
+  // Where undici does not reuse the connection, neither do we.
   expect({ ...ours, isReusable: ours.isReusable && !theirs.isReusable }).toEqual({ ...theirs, isReusable: false });
 };
 
-test('UPS-10, SMG-39: an answer in any portions is what undici takes it for, or is refused for a stated reason', async () => {
+test('UPS-10, SMG-39: an answer in any portions is read as undici reads it, or refused for a stated reason', async () => {
   await fc.assert(
     fc.asyncProperty(
       answer,

@@ -1,5 +1,5 @@
 /**
- * The client for HTTP/1.1: what it writes, when it stops to wait, and which connections it keeps. What it reads:
+ * The HTTP/1.1 client: what it writes, when it stops waiting, and which connections it keeps. What it reads:
  * `http1-differential.test.ts`, and `../attack/upstream.test.ts` through a gateway.
  */
 
@@ -23,7 +23,7 @@ const post = (parts: readonly string[], bodyLength: number | null, changes: Part
   });
 
 describe('the head of a request', () => {
-  test('is one write: request line, Host, what is about the connection, then every header as it was given', () => {
+  test('is one write: request line, Host, connection headers, then every header as given', () => {
     const open = new OpenWire();
     open.send(withHeaders('X-A', 'b', 'x-a', '\xe9'));
     expect(open.wire.writes).toEqual([
@@ -46,12 +46,12 @@ describe('the head of a request', () => {
     ['Expect', withHeaders('Expect', '100-continue')],
     ['TE', withHeaders('te', 'gzip')],
     ['Keep-Alive', withHeaders('Keep-Alive', 'timeout=1')],
-    ['a length of its own', withHeaders('Content-Length', '1')],
+    ['Content-Length', withHeaders('Content-Length', '1')],
     ['a space in the path', asked({ path: '/x HTTP/1.1' })],
     ['a line break in the path', asked({ path: '/x\r\nX-A: b' })],
     ['a character beyond Latin-1 in the path', asked({ path: '/\u0120' })],
     ['a line break in the method', asked({ method: 'GET /y HTTP/1.1\r\n' })],
-  ])('UPS-01, UPS-02: %s is never written, and the connection stays whole', (_what, request) => {
+  ])('UPS-01, UPS-02: never contains %s, and the connection stays usable', (_what, request) => {
     const open = new OpenWire();
     const reading = open.send(request);
     expect([reading.error, reading.isKept]).toMatchObject([{ reason: 'bug' }, null]);
@@ -60,7 +60,7 @@ describe('the head of a request', () => {
     expect(open.wire.writes).toHaveLength(1);
   });
 
-  test.each(['POST', 'PUT', 'PATCH'])('RFC 9110 §8.6: %s without a body says so', (method) => {
+  test.each(['POST', 'PUT', 'PATCH'])('RFC 9110 §8.6: says so for %s without a body', (method) => {
     const open = new OpenWire();
     open.send(asked({ method }));
     expect(open.wire.writes.join('')).toMatch(/\r\ncontent-length: 0\r\n\r\n$/);
@@ -69,7 +69,7 @@ describe('the head of a request', () => {
   test.each([
     ['HEAD', asked({ method: 'HEAD' })],
     ['DELETE with a body', post(['a'], 1, { method: 'DELETE' })],
-  ])('%s ends its connection, because servers exist that get out of step', async (_what, request) => {
+  ])('closes the connection for %s, because some servers get out of step', async (_what, request) => {
     const open = new OpenWire();
     const reading = open.send(request);
     await turn();
@@ -80,7 +80,7 @@ describe('the head of a request', () => {
 });
 
 describe('the body of a request', () => {
-  test('a short first part is one write with the head', async () => {
+  test('is one write with the head if its first part is short', async () => {
     const open = new OpenWire();
     const reading = open.send(post(['hello'], 5));
     await turn();
@@ -89,7 +89,7 @@ describe('the body of a request', () => {
     expect(reading.isSent).toBe(true);
   });
 
-  test('a body without a length is sent in chunks', async () => {
+  test('is sent in chunks if its length is unknown', async () => {
     const open = new OpenWire();
     open.send(post(['hello', 'x'.repeat(20_000)], null));
     await turn();
@@ -103,7 +103,7 @@ describe('the body of a request', () => {
     ['longer', 'hello, world'],
     ['shorter', 'hi'],
   ])(
-    'SMG-40: one that is %s than announced closes the connection, and nothing beyond the length is written',
+    'SMG-40: closes the connection if %s than announced, and nothing beyond the length is written',
     async (_what, body) => {
       const open = new OpenWire();
       const reading = open.send(post([body], 5));
@@ -113,7 +113,7 @@ describe('the body of a request', () => {
     },
   );
 
-  test('SMG-20: an answer before its end closes the connection', async () => {
+  test('SMG-20: closes the connection if the answer comes before its end', async () => {
     const open = new OpenWire();
     const body = new Readable({ read() {} });
     const reading = open.send(post([], 5, { body: body as never }));
@@ -123,7 +123,7 @@ describe('the body of a request', () => {
     expect([reading.outcome, open.hasEnded, body.destroyed]).toEqual(['whole', true, true]);
   });
 
-  test('SMG-20: one that has not taken all of it a turn after the answer is closed', async () => {
+  test('SMG-20: closes the connection if not all of it is accepted a turn after the answer', async () => {
     const open = new OpenWire();
     open.wire.isTaking = false;
     const reading = open.send(post(['hello'], 5));
@@ -135,23 +135,23 @@ describe('the body of a request', () => {
 });
 
 describe('a connection', () => {
-  test('carries one request after the other', () => {
+  test('carries several requests in sequence', () => {
     const open = new OpenWire();
     for (const isKept of [false, true, true]) {
       const reading = open.send(asked());
       open.receive(OK);
       expect(reading).toMatchObject({ isKept, outcome: 'whole', body: 'ok' });
     }
-    // Once when it was opened.
+    // Including once when it was opened.
     expect(open.freed).toBe(4);
   });
 
   test.each([
-    ['UPS-03', 'bytes that nobody asked for', '', 'x'],
-    ['SMG-40', 'bytes behind an answer', OK, 'HTTP/1.1 200 OK\r\n'],
-    ['SMG-40', 'bytes behind one without a body', 'HTTP/1.1 204 No Content\r\n\r\n', 'ok'],
-    ['SMG-40', 'bytes behind chunks', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n', '\r\n'],
-  ])('%s: is closed by %s, together or later', (_id, _what, answer, excess) => {
+    ['UPS-03', 'unsolicited bytes', '', 'x'],
+    ['SMG-40', 'bytes after an answer', OK, 'HTTP/1.1 200 OK\r\n'],
+    ['SMG-40', 'bytes after an answer without a body', 'HTTP/1.1 204 No Content\r\n\r\n', 'ok'],
+    ['SMG-40', 'bytes after chunks', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n', '\r\n'],
+  ])('%s: is closed by %s, sent together or later', (_id, _what, answer, excess) => {
     for (const portions of [[answer + excess], [answer, excess]]) {
       const open = new OpenWire();
       const reading = answer === '' ? null : open.send(asked());
@@ -160,7 +160,7 @@ describe('a connection', () => {
     }
   });
 
-  test('is given up with its error, before requests of the same turn are sent on it', async () => {
+  test('is given up on an error, before requests of the same turn are sent on it', async () => {
     const open = new OpenWire();
     open.send(asked());
     open.receive(OK);
@@ -172,7 +172,7 @@ describe('a connection', () => {
     ['says nothing', '', 4_000],
     ['keeps it for 10 s', 'Keep-Alive: timeout=10\r\n', 8_000],
     ['keeps it for a day', 'Keep-Alive: timeout=86400\r\n', 600_000],
-  ])('is closed when it is idle, before a server that %s does so', (_what, line, afterMs) => {
+  ])('is closed when idle, before a server that %s closes it', (_what, line, afterMs) => {
     const open = new OpenWire();
     open.nowMs = 1_000;
     open.send(asked());
@@ -185,7 +185,10 @@ describe('a connection', () => {
   test.each([
     ['Connection: close', 'HTTP/1.1 200 OK\r\nConnection: x, Close\r\nContent-Length: 0\r\n\r\n'],
     ['HTTP/1.0', 'HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n'],
-    ['chunks of HTTP/1.0', 'HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'],
+    [
+      'chunks over HTTP/1.0',
+      'HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+    ],
     ['a 304 with a length', 'HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n'],
     ['a server that keeps it for 2 s', 'HTTP/1.1 200 OK\r\nKeep-Alive: timeout=2\r\nContent-Length: 0\r\n\r\n'],
   ])('is not kept after %s', (_what, answer) => {
@@ -195,7 +198,7 @@ describe('a connection', () => {
     expect([reading.outcome, open.hasEnded]).toEqual(['whole', true]);
   });
 
-  test('waits for an answer, for each part of it, and not for a client that is slow', () => {
+  test('has deadlines for the answer and each part of it, but none while the client is slow', () => {
     const open = new OpenWire();
     const deadline = () => open.connection.deadlineMs;
     open.send(asked({ firstByteTimeoutMs: 100, idleTimeoutMs: 50 }));
@@ -226,23 +229,23 @@ describe('an answer', () => {
 
   test.each([
     ['1,001 fields', `HTTP/1.1 200 OK\r\n${'a:\r\n'.repeat(1_001)}\r\n`],
-    ['32 KiB of a head that goes on', `HTTP/1.1 200 OK\r\nX-A: ${'a'.repeat(32 * 1024)}`],
-    ['a beginning that is no HTTP', 'SSH-2.0'],
+    ['an unfinished head of 32 KiB', `HTTP/1.1 200 OK\r\nX-A: ${'a'.repeat(32 * 1024)}`],
+    ['a beginning that is not HTTP', 'SSH-2.0'],
     ['lines that end with LF', 'HTTP/1.1 200 OK\nX-A: b\n'],
-    ['a size of a chunk that goes on', chunks('0'.repeat(1_025))],
-    ['17 digits of a size', chunks(`${'0'.repeat(16)}1\r\na\r\n`)],
-    ['a size beyond 2^53', chunks('fffffffffffffff\r\n')],
+    ['an unending chunk size', chunks('0'.repeat(1_025))],
+    ['a chunk size of 17 digits', chunks(`${'0'.repeat(16)}1\r\na\r\n`)],
+    ['a chunk size beyond 2^53', chunks('fffffffffffffff\r\n')],
     ['trailers of more than 32 KiB', chunks(`0\r\n${'X-A: b\r\n'.repeat(5_000)}`)],
     ['an interim answer of HTTP/1.0', `HTTP/1.0 103 Early Hints\r\n\r\n${OK}`],
-  ])('DOS-18: %s is refused at once', async (_what, answer) => {
+  ])('DOS-18: is refused at once with %s', async (_what, answer) => {
     expect((await broken(answer)).statuses.length).toBeLessThan(2);
   });
 
-  test('what came before something is wrong is passed on', async () => {
+  test('is passed on up to the point where it is invalid', async () => {
     expect((await broken(chunks('2\r\nok\r\nzz\r\n'))).body).toBe('ok');
   });
 
-  test('names that mean something to JavaScript are names like any other', () => {
+  test('may have header names that are special to JavaScript', () => {
     const open = new OpenWire();
     const reading = open.send(asked());
     open.receive('HTTP/1.1 200 OK\r\n__proto__: a\r\nconstructor: b\r\nContent-Length: 0\r\n\r\n');

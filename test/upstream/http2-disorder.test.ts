@@ -1,6 +1,6 @@
 /**
- * Servers that reset, answer early, break off and go away, and clients that leave, all at once and at random: no request is left
- * over, nothing is a bug of the gateway, and the process lives. Node itself aborts on some of these sequences.
+ * Servers reset, answer early, break off and go away, and clients leave, all at once and at random: no request is left,
+ * no bug is logged, and the process survives. Node itself aborts on some of these sequences.
  */
 
 import type { ServerHttp2Stream } from 'node:http2';
@@ -43,7 +43,7 @@ const ANSWERS: readonly ((stream: ServerHttp2Stream, code: number) => void)[] = 
   () => {},
 ];
 
-test('RFC 9113 §5.4: resets, early answers and connections that end, in any order, leave nothing behind', async () => {
+test('RFC 9113 §5.4: resets, early answers and ended connections, in any order, leave nothing behind', async () => {
   const roll = dice(26);
   await using upstream = await Http2Upstream.start((stream) => {
     const answer = ANSWERS[roll(ANSWERS.length)] as (typeof ANSWERS)[number];

@@ -1,4 +1,4 @@
-/** HTTP/2 towards upstreams: what is sent, what comes back, and what becomes of requests when connections end. */
+/** HTTP/2 to upstreams: what is sent, what comes back, and what happens to requests when connections end. */
 
 import { once } from 'node:events';
 import { type IncomingMessage, request } from 'node:http';
@@ -60,7 +60,7 @@ describe('a request over h2c', () => {
     upstream.onStream = onStream;
   };
 
-  test('RFC 9113 §8.3.1: has the host in :authority, and no header of a connection', async () => {
+  test('RFC 9113 §8.3.1: has the host in :authority and no connection headers', async () => {
     answering(answerOk);
     await answers(
       gateway,
@@ -90,7 +90,7 @@ describe('a request over h2c', () => {
     expect(upstream.connectionCount).toBe(1);
   });
 
-  test('has its body relayed, with its length or without', async () => {
+  test('has its body relayed, with or without a length', async () => {
     answering((stream, { headers }) => {
       stream.respond({ ':status': 201, 'x-length': headers['content-length'] ?? 'none' });
       stream.pipe(stream);
@@ -104,7 +104,7 @@ describe('a request over h2c', () => {
     expect([chunked.headers.get('x-length'), chunked.body.toString()]).toEqual(['none', 'hello world']);
   });
 
-  test('is answered while its body is still under way', async () => {
+  test('is answered while its body is still being sent', async () => {
     answering((stream) => {
       stream.respond({ ':status': 200 });
       stream.on('data', (part: Buffer) => stream.write(part.toString().toUpperCase()));
@@ -123,7 +123,7 @@ describe('a request over h2c', () => {
     }
   });
 
-  test('SMG-39: early hints come first, and HEAD, 204 and 304 have no body', async () => {
+  test('SMG-39: gets early hints first, and no body for HEAD, 204 and 304', async () => {
     answering((stream, { headers }) => {
       const status = Number(String(headers[':path']).slice(1));
       stream.additionalHeaders({ ':status': 103, link: '</a.css>; rel=preload' });
@@ -140,7 +140,7 @@ describe('a request over h2c', () => {
     }
   });
 
-  test('HDR-24: what only the gateway may say is dropped from the answer, and the rest comes as it was', async () => {
+  test('HDR-24: gets an answer without gateway-owned headers, otherwise unchanged', async () => {
     answering((stream) => {
       stream.resume();
       stream.respond({
@@ -157,7 +157,7 @@ describe('a request over h2c', () => {
     expect(headers.get('x-a')).toBe('\xe9');
   });
 
-  test('a client that leaves cancels the stream', async () => {
+  test('is cancelled when its client leaves', async () => {
     const { promise, resolve } = Promise.withResolvers<ServerHttp2Stream>();
     answering((stream) => resolve(stream));
     await using connection = await RawConnection.open(gateway.port);
@@ -210,7 +210,7 @@ describe('an upstream that breaks the rules', () => {
         Array.from({ length: 100 }, () => frame(FRAME.headers, END_HEADERS, id, fieldBlock([[':status', '103']]))),
     ],
     [
-      'RFC 9113 §8.4: a push that nobody asked for',
+      'RFC 9113 §8.4: an unsolicited push',
       (id) => [frame(FRAME.pushPromise, END_HEADERS, id, Buffer.concat([uint32(2), fieldBlock([[':method', 'GET']])]))],
     ],
     ['H2-08: a window that overflows', (id) => [frame(FRAME.windowUpdate, 0, id, uint32(0x7fffffff))]],
@@ -229,7 +229,7 @@ describe('an upstream that breaks the rules', () => {
     await answers(gateway, 200, 'fine');
   });
 
-  test('UPS-01: a field that could split a header is left out', async () => {
+  test('UPS-01: a field that could split a header is dropped', async () => {
     await using upstream = await onRequest((id) => [
       answerHead(id, ['x-a', 'a\nb: c'], ['x-b', 'a\0b'], ['x\r\nc', 'b'], ['x-kept', 'yes']),
       answerData(id, 'ok'),
@@ -250,7 +250,7 @@ describe('an upstream that breaks the rules', () => {
     ['etag', '"a"'],
   ];
   test.each(TWICE)(
-    'RFC 9110 §5.3: %s that comes twice, before a call is answered and in its answer, is passed on',
+    'RFC 9110 §5.3: %s that is sent twice, in hints, answers and trailers, is passed on',
     async (name, value) => {
       const twice: Field[] = [
         [name, value],
@@ -297,7 +297,7 @@ describe('an upstream that breaks the rules', () => {
 
 describe('an answer before the end of the request', () => {
   const RESETS = [constants.NGHTTP2_NO_ERROR, constants.NGHTTP2_CANCEL];
-  test.each(RESETS)('RFC 9113 §8.1: is whole, although the server then resets the stream with %s', async (code) => {
+  test.each(RESETS)('RFC 9113 §8.1: is complete, even if the server then resets the stream with %s', async (code) => {
     await using upstream = await startRawHttp2(({ type, stream }, send) => {
       const answer = frame(FRAME.headers, END_HEADERS | END_STREAM, stream, fieldBlock([[':status', '204']]));
       if (type === FRAME.headers) send(answer, resetFrame(stream, code));
@@ -310,7 +310,7 @@ describe('an answer before the end of the request', () => {
     }
   });
 
-  test('is whole, although the client then leaves or goes on', async () => {
+  test('is complete, whether the client then leaves or continues', async () => {
     await using upstream = await startRawHttp2(({ type, stream }, send) => {
       if (type === FRAME.headers) send(answerHead(stream), answerData(stream, 'early'));
     });
@@ -325,10 +325,10 @@ describe('an answer before the end of the request', () => {
   });
 });
 
-describe('a server that takes no part of a request', () => {
+describe('a request that a server has not processed', () => {
   const REFUSED = constants.NGHTTP2_REFUSED_STREAM;
 
-  test('RFC 9113 §8.7: it is sent once more after REFUSED_STREAM, whatever its method, with its body', async () => {
+  test('RFC 9113 §8.7: is retried after REFUSED_STREAM, whatever its method, with its body', async () => {
     const bodies: string[] = [];
     await using upstream = await startRawHttp2(({ type, stream, payload, flags }, send) => {
       if (type !== FRAME.data) return;
@@ -344,7 +344,7 @@ describe('a server that takes no part of a request', () => {
     );
   });
 
-  test('the time for the first answer ends with the first attempt: it does not cut the answer to the second', async () => {
+  test('has a first-byte timeout for each attempt: the first does not cut the answer to the second', async () => {
     const FIRST_BYTE_MS = 97_531;
     const set = vi.spyOn(globalThis, 'setTimeout');
     const cleared = vi.spyOn(globalThis, 'clearTimeout');
@@ -362,7 +362,7 @@ describe('a server that takes no part of a request', () => {
     for (const { value } of timers) expect(cleared.mock.calls.map(([timer]) => timer)).toContain(value);
   });
 
-  test('UPS-04: it is sent once more and no more', async () => {
+  test('UPS-04: is retried only once', async () => {
     let count = 0;
     await using upstream = await startRawHttp2(({ type, stream }, send) => {
       if (type !== FRAME.headers) return;
@@ -374,7 +374,7 @@ describe('a server that takes no part of a request', () => {
     expect([status, reasonOf(body), count]).toEqual([502, 'upstream_reset', 2]);
   });
 
-  test('UPS-04: a POST that the server may have seen is not sent again', async () => {
+  test('UPS-04: is not retried if it is a POST that the server may have seen', async () => {
     let count = 0;
     await using upstream = await startRawHttp2(({ type, stream }, send) => {
       if (type !== FRAME.headers) return;
@@ -397,7 +397,7 @@ describe('a server that takes no part of a request', () => {
     'GOAWAY below it': () => frame(FRAME.goaway, 0, 0, Buffer.concat([uint32(0), uint32(0)])),
   };
   const contradictions = Object.keys(PARTS).flatMap((part) => Object.keys(REFUSALS).map((how) => [part, how] as const));
-  test.each(contradictions)('UPS-04: one that says so after %s, by %s, is not asked again', async (part, how) => {
+  test.each(contradictions)('UPS-04: is not retried if %s came before %s', async (part, how) => {
     const { parts, seen } = PARTS[part as keyof typeof PARTS];
     let count = 0;
     await using upstream = await startRawHttp2(({ type, stream }, send) => {
@@ -423,7 +423,7 @@ describe('a server that takes no part of a request', () => {
     expect(count).toBe(2);
   });
 
-  test('RFC 9113 §6.8: requests beyond its GOAWAY go to a new connection, those before it are answered', async () => {
+  test('RFC 9113 §6.8: goes to a new connection if beyond GOAWAY; earlier requests are answered', async () => {
     const connections: number[] = [];
     await using upstream = await startRawHttp2(({ type, stream }, send, number) => {
       if (type !== FRAME.headers) return;
@@ -431,7 +431,7 @@ describe('a server that takes no part of a request', () => {
       connections[number - 1] = count;
       if (number > 1) send(answerHead(stream), answerData(stream, 'second'));
       if (number > 1 || count < 3) return;
-      // Of three, it has taken the first.
+      // Of three, it has processed the first.
       const first = stream - 4;
       send(frame(FRAME.goaway, 0, 0, uint32(first, 0)), answerHead(first), answerData(first, 'first'));
     });
@@ -441,7 +441,7 @@ describe('a server that takes no part of a request', () => {
     expect(connections).toEqual([3, 2]);
   });
 
-  test('a server that restarts gracefully loses no request', async () => {
+  test('is not lost when a server restarts gracefully', async () => {
     await using upstream = await Http2Upstream.start();
     await using gateway = await start(upstream.origin);
     let served = 0;
@@ -464,7 +464,7 @@ describe('a server that takes no part of a request', () => {
 });
 
 describe('connections', () => {
-  test('another one is made when all have as many streams as the server or the configuration allows', async () => {
+  test('a new one is opened when all have as many streams as the server or the configuration allows', async () => {
     const held: ServerHttp2Stream[] = [];
     await using upstream = await Http2Upstream.start((stream) => held.push(stream), {
       settings: { maxConcurrentStreams: 3 },
@@ -494,7 +494,7 @@ describe('connections', () => {
     expect([status, reasonOf(body)]).toEqual([503, 'overloaded']);
   });
 
-  test('another server gets what the first cannot: no connection, no HTTP/2, no settings in time', async () => {
+  test('another server gets a request if the first has no connection, no HTTP/2 or no timely settings', async () => {
     await using silent = await RawUpstream.start((socket) => socket.resume());
     await using http1 = await RawUpstream.start((socket) => void socket.write('HTTP/1.1 400 Bad Request\r\n\r\n'));
     await using upstream = await Http2Upstream.start();
@@ -509,7 +509,7 @@ describe('connections', () => {
     }
   });
 
-  test('DOS-19: an answer that does not begin, or stops, is 504 or cut, and a connection that is dead is not used again', async () => {
+  test('DOS-19: a late answer is 504, a stalled one is cut, and a dead connection is not reused', async () => {
     let isSilent = false;
     let hasHead = false;
     await using upstream = await startRawHttp2(({ type, stream, payload }, send) => {
@@ -530,7 +530,7 @@ describe('connections', () => {
     await until(() => upstream.openConnections === 0, 'the dead connection is cut');
   });
 
-  test('DOS-19: a server that goes away and is gone does not keep its connection, and one that answers finishes', async () => {
+  test('DOS-19: after GOAWAY, a dead server loses its connection, and a live one finishes its answer', async () => {
     let isGone = true;
     await using upstream = await startRawHttp2(({ type, stream, payload }, send) => {
       if (type === FRAME.headers) send(answerHead(stream), frame(FRAME.goaway, 0, 0, uint32(stream, 0)));
@@ -545,7 +545,7 @@ describe('connections', () => {
     await answers(gateway, 200, 'rest');
   });
 
-  test('backpressure holds both ways', async () => {
+  test('backpressure works both ways', async () => {
     const total = 8 * 1024 * 1024;
     let sent = 0;
     await using upstream = await Http2Upstream.start((stream) => {
@@ -590,7 +590,7 @@ describe('connections', () => {
 
 describe('a handler that throws', () => {
   const CALLBACKS = ['onResponseStart', 'onResponseData', 'onResponseEnd'] as const;
-  test.each(CALLBACKS)('in %s fails its request, and not the process', async (callback) => {
+  test.each(CALLBACKS)('in %s fails its request, not the process', async (callback) => {
     await using upstream = await Http2Upstream.start();
     const app = { endpoints: [upstream.origin], timeouts: { connect: '60s' } };
     const { upstreams } = parseTestConfig({ config: { upstreams: { app } } });
@@ -623,14 +623,14 @@ describe('TLS', () => {
   });
   afterAll(() => files[Symbol.dispose]());
 
-  test('RFC 9113 §3.3: a server that agrees to h2 gets it, with the name that the configuration says', async () => {
+  test('RFC 9113 §3.3: a server that agrees to h2 gets it, under the configured name', async () => {
     await using upstream = await Http2Upstream.start(answerOk, { tls });
     await using gateway = await start(upstream.origin, { http2: true, tls: { caFile, serverName: 'api.internal' } });
     await answers(gateway, 200, 'ok');
     expect(upstream.last.headers).toMatchObject({ ':scheme': 'https', ':authority': 'shop.example.com' });
   });
 
-  test('TLS-04: a certificate for another name, or of another authority, is refused', async () => {
+  test('TLS-04: a certificate for another name or from another authority is refused', async () => {
     await using upstream = await Http2Upstream.start(answerOk, { tls });
     for (const options of [{ caFile }, { serverName: 'api.internal' }]) {
       await using gateway = await start(upstream.origin, { http2: true, tls: options });

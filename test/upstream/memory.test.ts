@@ -1,4 +1,4 @@
-/** Bodies are streamed, never held: what passes through a gateway, or stands still in it, does not make it grow. */
+/** Bodies are streamed, never held: neither passing nor stalled bodies make a gateway grow. */
 
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
@@ -13,12 +13,12 @@ import { until } from '../support/until.ts';
 const GIB = 2 ** 30;
 const MIB = 2 ** 20;
 const ALLOWED_GROWTH = 64 * MIB;
-/** Of a body that passes as a whole: several times what may be held. `npm run bench -- memory` streams 1 GiB. */
+/** Length of a body that passes completely: several times what may be held. `npm run bench -- memory` streams 1 GiB. */
 const PASSING = 256 * MIB;
 const PART = Buffer.alloc(64 * 1024, 'x');
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
 
-/** Writes as many bytes as the other side takes. */
+/** Writes as many bytes as the other side accepts. */
 function pour(socket: Socket, bytes: number, onSent: (bytes: number) => void = () => {}): void {
   let left = bytes;
   const more = () => {
@@ -85,7 +85,7 @@ describe.skipIf(!existsSync('/proc/self/clear_refs'))('memory', () => {
   const request = (method: string, path: string, ...lines: string[]) =>
     requestHead(method, path, [HOST, gateway.cookie, ...lines]);
 
-  test('256 MiB of an answer passes, and the gateway stays within 64 MiB of idle', async () => {
+  test('an answer of 256 MiB passes, and the gateway stays within 64 MiB of idle', async () => {
     let received = 0;
     const growth = await gateway.growthDuring(async () => {
       const client = connect(gateway.port, '127.0.0.1');
@@ -102,7 +102,7 @@ describe.skipIf(!existsSync('/proc/self/clear_refs'))('memory', () => {
     expect(growth).toBeLessThan(ALLOWED_GROWTH);
   });
 
-  test('256 MiB of a request passes, and the gateway stays within 64 MiB of idle', async () => {
+  test('a request of 256 MiB passes, and the gateway stays within 64 MiB of idle', async () => {
     const growth = await gateway.growthDuring(async () => {
       const client = connect(gateway.port, '127.0.0.1');
       client.write(request('POST', '/big', `Content-Length: ${PASSING}`));
@@ -133,7 +133,7 @@ describe.skipIf(!existsSync('/proc/self/clear_refs'))('memory', () => {
     for (const client of clients) client.close();
   });
 
-  test('an upstream that does not read leaves the rest of a body with the client, and the gateway as it was', async () => {
+  test('an upstream that does not read leaves the body with the client, not in the gateway', async () => {
     let taken = 0;
     const clients: Socket[] = [];
     const growth = await gateway.growthDuring(async () => {

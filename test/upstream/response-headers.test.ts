@@ -33,7 +33,7 @@ const FRAMINGS = {
   head: { lines: ['Content-Length: 2'], body: '', method: 'HEAD', ends: false },
 } as const;
 
-/** Sends lines as the head of an answer, one byte a character, and returns the head that the client gets. */
+/** Sends lines as the head of an answer, one byte per character, and returns the head that the client gets. */
 async function relayed(lines: readonly string[], framing: keyof typeof FRAMINGS): Promise<string> {
   const { body, method, ends } = FRAMINGS[framing];
   upstream.answer = (_request, socket) => {
@@ -52,7 +52,7 @@ const NAMES = [Buffer.from('Grüße.pdf').toString('latin1'), 'Grüße.pdf', '\x
 );
 
 test.for(Object.keys(FRAMINGS) as (keyof typeof FRAMINGS)[])(
-  'H3, RFC 9110 §5.5: a file name that is not ASCII keeps its bytes, before and after the framing: %s',
+  'H3, RFC 9110 §5.5: a non-ASCII file name keeps its bytes, before and after the framing headers: %s',
   async (framing) => {
     for (const name of NAMES) {
       const line = `Content-Disposition: attachment; filename="${name}"`;

@@ -3,7 +3,7 @@ import { PassThrough } from 'node:stream';
 import { expect, test } from 'vitest';
 import { SentBody } from '../../src/upstream/http2/sent-body.ts';
 
-test('a body that was given up before it had a stream fails on its first one', async () => {
+test('a body that is destroyed before it has a stream fails on its first one', async () => {
   const body = new PassThrough();
   const failure = new Error('too large');
   body.on('error', () => {});

@@ -1,4 +1,4 @@
-/** S4: what one client or session may hold of an upstream, by itself and in a whole gateway. */
+/** S4: the share of an upstream that one client or session may use, by itself and in a whole gateway. */
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -9,7 +9,7 @@ import { RawConnection, rawRequest, requestHead } from '../support/raw-client.ts
 import { RecordingUpstream } from '../support/recording-upstream.ts';
 import { until } from '../support/until.ts';
 
-/** An upstream with some connections, and requests that hold them until they are told to go. */
+/** An upstream with some connections, and requests that hold them until released. */
 class Stage {
   readonly shares: Shares;
   readonly held = new Map<string, Place[]>();
@@ -52,22 +52,22 @@ class Stage {
 }
 
 describe('the shares of an upstream', () => {
-  test('one holder alone gets four fifths, the next ones less, and there is always some left for others', () => {
+  test('give a single holder four fifths, later ones less, and always leave some for others', () => {
     const stage = new Stage(512);
     for (let count = 0; count < 600; count += 1) stage.come('first');
     expect(stage.count('first')).toBe(409);
     for (let count = 0; count < 600; count += 1) stage.come('second');
     expect(stage.count('second')).toBe(82);
-    expect(stage.come('somebody else')).toBe('goes');
+    expect(stage.come('someone else')).toBe('goes');
   });
 
-  test('who holds a few is never made to wait', () => {
+  test('never make the holder of a few wait', () => {
     const stage = new Stage(4);
     for (let count = 0; count < 8; count += 1) expect(stage.come('page')).toBe('goes');
     expect(stage.come('page')).toBe('waits');
   });
 
-  test('those that wait go when something is given back, holders in turn', () => {
+  test('admit waiting requests when connections are given back, holders in turn', () => {
     const stage = new Stage(20);
     for (let count = 0; count < 30; count += 1) stage.come('first');
     for (let count = 0; count < 30; count += 1) stage.come('second');
@@ -79,14 +79,14 @@ describe('the shares of an upstream', () => {
     expect(stage.waiting).toBe(0);
   });
 
-  test('more than maxPending do not wait', () => {
+  test('let no more than maxPending requests wait', () => {
     const stage = new Stage(4, 1);
     for (let count = 0; count < 8; count += 1) stage.come('page');
     expect(stage.come('page')).toBe('waits');
     expect(stage.come('page')).toBe('full');
   });
 
-  test('whatever comes and goes, nothing waits for ever, and nothing is counted twice', () => {
+  test('let no request wait forever or count twice, whatever comes and goes', () => {
     const step = fc.record({ holder: fc.constantFrom('a', 'b', 'c'), comes: fc.boolean() });
     fc.assert(
       fc.property(fc.array(step, { maxLength: 200 }), fc.integer({ min: 1, max: 40 }), (steps, connections) => {
@@ -126,7 +126,7 @@ describe('in a gateway', () => {
   /** An answer that begins and does not end. */
   const endless = 'HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nbegun';
 
-  test('S4: readers of one address that are slow leave connections for others, and take what is given back', async () => {
+  test('S4: slow readers at one address leave connections for others and use those given back', async () => {
     await using upstream = await RecordingUpstream.start((_request, socket) => void socket.write(endless));
     await using gateway = await start(upstream.origin, 'none');
     const slow = await Promise.all(Array.from({ length: 30 }, () => RawConnection.open(gateway.port)));
@@ -147,7 +147,7 @@ describe('in a gateway', () => {
     expect((await rawRequest(gateway.port, from('192.0.2.1'))).status).toBe(200);
   });
 
-  test('S4: a session has its share, too, and one that left while it waited takes nothing', async () => {
+  test('S4: a session has its share, too, and requests that leave while waiting use nothing', async () => {
     await using upstream = await RecordingUpstream.start((_request, socket) => void socket.write(endless));
     await using gateway = await start(upstream.origin, 'session');
     const [mine, others] = [await gateway.cookie('alice'), await gateway.cookie('bob')];

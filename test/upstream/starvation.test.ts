@@ -1,4 +1,4 @@
-/** S4: what one client can do to the connections of an upstream that everybody needs. */
+/** S4: one client cannot use up the upstream connections that everyone needs. */
 
 import { expect, test } from 'vitest';
 import { HOST, startGateway } from '../support/gateway.ts';
@@ -23,7 +23,7 @@ test.each([
   ['POST heads without a body', ['Content-Length: 1000']],
   ['POST heads that announce chunks', ['Transfer-Encoding: chunked']],
   ['POST heads that ask for 100 Continue', ['Content-Length: 1000', 'Expect: 100-continue']],
-])('S4: 520 %s take no connection of an upstream, and others are served', async (_what, lines) => {
+])('S4: 520 %s use no upstream connection, and others are served', async (_what, lines) => {
   await using upstream = await RecordingUpstream.start();
   await using gateway = await start(upstream.origin, {});
   const attackers = await Promise.all(Array.from({ length: 520 }, () => RawConnection.open(gateway.port)));
@@ -70,7 +70,7 @@ test('S4: a client that leaves before its body begins leaves nothing behind', as
   expect(await gateway.metrics.text()).toMatch(/route="public",outcome="deny",reason="downstream_aborted"\} 1\n/);
 });
 
-test('S4: a request waits for a connection for a bounded time, then it is 503 and goes elsewhere', async () => {
+test('S4: a request waits a bounded time for a connection, then gets 503 and is never sent', async () => {
   const held: (() => void)[] = [];
   await using upstream = await RecordingUpstream.start((_request, socket) => held.push(() => socket.write(OK)));
   await using gateway = await start(upstream.origin, { maxConnections: 1, timeouts: { pending: '200ms' } });
@@ -85,7 +85,7 @@ test('S4: a request waits for a connection for a bounded time, then it is 503 an
   ]);
   for (const answer of held.splice(0)) answer();
   expect((await first.response()).status).toBe(200);
-  // The one that was given up is not sent after all.
+  // The abandoned request is not sent later.
   first.write(get('/next'));
   await upstream.received(2);
   expect(upstream.last.head).toMatch(/^GET \/next /);
@@ -93,7 +93,7 @@ test('S4: a request waits for a connection for a bounded time, then it is 503 an
   expect((await first.response()).status).toBe(200);
 });
 
-test('S4: a full waiting room is 503 at once, and those who wait in it get their turn', async () => {
+test('S4: with maxPending waiting, a request gets 503 at once, and those waiting get their turn', async () => {
   const held: (() => void)[] = [];
   await using upstream = await RecordingUpstream.start((_request, socket) => held.push(() => socket.write(OK)));
   await using gateway = await start(upstream.origin, {

@@ -1,4 +1,4 @@
-/** What is passed on when: heads at once, bodies part by part, nothing that nobody asked for. */
+/** What is passed on when: heads at once, bodies part by part, nothing unrequested. */
 
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
@@ -33,7 +33,7 @@ class ManualUpstream {
     this.#wake?.();
   }
 
-  /** The next bytes that came, and the socket to answer on. */
+  /** The next bytes received, and the socket to answer on. */
   async next(): Promise<{ socket: Socket; head: string }> {
     for (;;) {
       const next = this.#arrived.shift();
@@ -66,7 +66,7 @@ describe('streams', () => {
   }
   const nextBytes = async (client: RawConnection) => ((await once(client.socket, 'data')) as [Buffer])[0].toString();
 
-  test('the head of an answer is passed on at once, though its body is late', async () => {
+  test('the head of an answer is passed on at once, even if its body is late', async () => {
     const { client, socket } = await ask();
     socket.write('HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n');
     expect(await nextBytes(client)).toMatch(/^HTTP\/1\.1 200 OK\r\n.*\r\n\r\n$/s);
@@ -86,9 +86,9 @@ describe('streams', () => {
     client.close();
   });
 
-  describe('the idle timeout', () => {
+  describe('the idle timeout of a session', () => {
     const MINUTES_20 = 20 * 60_000;
-    /** Time goes by, and the sessions are looked at. */
+    /** Lets time pass, and sweeps the sessions. */
     const pass = () => {
       clocks.advance(MINUTES_20);
       gateway.gateway.sessions.sweepStreams();
@@ -104,7 +104,7 @@ describe('streams', () => {
       return answer.status;
     };
 
-    test('P2: a download that moves counts as use of the session', async () => {
+    test('P2: is reset by a download that moves', async () => {
       const cookie = await gateway.cookie();
       const client = await RawConnection.open(gateway.port);
       client.write(requestHead('GET', '/x', [HOST, cookie]));
@@ -120,7 +120,7 @@ describe('streams', () => {
       client.close();
     });
 
-    test('P2: an upload that moves counts as use of the session', async () => {
+    test('P2: is reset by an upload that moves', async () => {
       const cookie = await gateway.cookie();
       const client = await RawConnection.open(gateway.port);
       client.write(requestHead('PUT', '/x', [HOST, cookie, 'Origin: https://shop.example.com', 'Content-Length: 40']));
@@ -141,7 +141,7 @@ describe('streams', () => {
       client.close();
     });
 
-    test('P2: a download that stalls does not, and ends with the session', async () => {
+    test('P2: is not reset by a stalled download, which ends with the session', async () => {
       const { client, socket } = await ask();
       socket.write('HTTP/1.1 200 OK\r\nContent-Length: 40\r\n\r\npart');
       await nextBytes(client);
@@ -150,14 +150,14 @@ describe('streams', () => {
       await expect.poll(() => gateway.log.records.at(-1)).toMatchObject({ status: 200, reason: 'session_unknown' });
     });
 
-    test('P2: an upload that stalls ends with the session, with 401', async () => {
+    test('P2: ends a stalled upload with 401', async () => {
       const { client } = await ask('PUT', ['Origin: https://shop.example.com', 'Content-Length: 40', '', 'part']);
       for (let round = 0; round < 3; round += 1) pass();
       expect((await client.response()).status).toBe(401);
       client.close();
     });
 
-    test('P2, ASVS 7.3.1: events that a server pushes to an idle page do not', async () => {
+    test('P2, ASVS 7.3.1: is not reset by events that a server pushes to an idle page', async () => {
       const { client, socket } = await ask();
       socket.write('HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n');
       await nextBytes(client);
@@ -171,7 +171,7 @@ describe('streams', () => {
     });
   });
 
-  test('a head and a body that come together leave together', async () => {
+  test('a head and a body that arrive together are sent together', async () => {
     const { client, socket } = await ask();
     socket.write('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello');
     expect(await nextBytes(client)).toMatch(/\r\n\r\nhello$/);
@@ -197,7 +197,7 @@ describe('streams', () => {
     client.close();
   });
 
-  test('trailers of a request are dropped, those of an answer passed on, and the announcements of both dropped', async () => {
+  test('request trailers and both Trailer headers are dropped; answer trailers are passed on', async () => {
     const client = await RawConnection.open(gateway.port);
     const lines = [HOST, await gateway.cookie(), 'Origin: https://shop.example.com', 'Connection: close'];
     client.write(requestHead('POST', '/x', [...lines, 'Transfer-Encoding: chunked', 'Trailer: X-Sum', 'TE: trailers']));
@@ -220,7 +220,7 @@ describe('streams', () => {
     client.close();
   });
 
-  test('a stream ends when its session is revoked, and the upstream notices', async () => {
+  test('a stream and its upstream connection end when its session is revoked', async () => {
     const { client, socket } = await ask('GET', [], 'carol');
     socket.write('HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n');
     await nextBytes(client);
@@ -240,7 +240,7 @@ describe('streams', () => {
     await client.remainder();
   });
 
-  test('S4, RFC 9110 §10.1.1: 100 Continue is sent when the request is let through, and a connection is used when the body begins', async () => {
+  test('S4, RFC 9110 §10.1.1: 100 Continue is sent on admission, a connection used once the body begins', async () => {
     const slow = await ManualUpstream.start();
     await using narrow = await startGateway({
       routes: [{ id: 'public', match: { path: '/' }, credential: 'none' }],
@@ -264,7 +264,7 @@ describe('streams', () => {
     await slow.upstream[Symbol.asyncDispose]();
   });
 
-  test('RFC 9110 §10.1.1: a client of HTTP/1.0 gets no 100 Continue', async () => {
+  test('RFC 9110 §10.1.1: an HTTP/1.0 client gets no 100 Continue', async () => {
     const client = await RawConnection.open(gateway.port);
     const lines = [HOST, await gateway.cookie(), 'Origin: https://shop.example.com', 'Expect: 100-continue'];
     client.write(`POST /x HTTP/1.0\r\n${[...lines, 'Content-Length: 2'].join('\r\n')}\r\n\r\nhi`);
@@ -274,7 +274,7 @@ describe('streams', () => {
     expect((await client.remainder()).toString()).toMatch(/^HTTP\/1\.1 200 /);
   });
 
-  test('an answer in chunks reaches a client of HTTP/1.0 without them, and ends with its connection', async () => {
+  test('a chunked answer reaches an HTTP/1.0 client without chunks and ends with its connection', async () => {
     const client = await RawConnection.open(gateway.port);
     client.write(`GET /x HTTP/1.0\r\n${HOST}\r\n${await gateway.cookie()}\r\n\r\n`);
     const { socket } = await manual.next();
@@ -284,7 +284,7 @@ describe('streams', () => {
     expect(received).not.toMatch(/transfer-encoding/i);
   });
 
-  test('H7, RFC 9110 §15.2: 103 Early Hints are passed on before the answer, with their links and nothing else', async () => {
+  test('H7, RFC 9110 §15.2: 103 Early Hints are passed on before the answer, with only their links', async () => {
     const { client, socket } = await ask();
     const links = [
       '</a.css>; rel=preload; as=style, </b.js>; rel="preload"',
@@ -299,7 +299,7 @@ describe('streams', () => {
     client.close();
   });
 
-  test('H7, RFC 9110 §15.2: a client of HTTP/1.0 gets no early hints', async () => {
+  test('H7, RFC 9110 §15.2: an HTTP/1.0 client gets no early hints', async () => {
     const client = await RawConnection.open(gateway.port);
     client.write(`GET /x HTTP/1.0\r\n${HOST}\r\n${await gateway.cookie()}\r\n\r\n`);
     const { socket } = await manual.next();
@@ -316,7 +316,7 @@ describe('streams', () => {
     client.close();
   });
 
-  test('H7, RFC 9112 §8: an answer that ends with its connection is cut for the client when that breaks', async () => {
+  test('H7, RFC 9112 §8: an answer that ends with its connection is cut for the client if that breaks', async () => {
     const { client, socket } = await ask();
     socket.write('HTTP/1.1 200 OK\r\n\r\npart');
     let received = '';
@@ -326,7 +326,7 @@ describe('streams', () => {
     await expect.poll(() => gateway.log.records.at(-1)).toMatchObject({ status: 200, reason: 'upstream_reset' });
   });
 
-  test('H7, RFC 9112 §8: a client of HTTP/1.0 notices it too', async () => {
+  test('H7, RFC 9112 §8: an HTTP/1.0 client sees a reset when such an answer breaks off', async () => {
     const client = await RawConnection.open(gateway.port);
     client.write(`GET /x HTTP/1.0\r\n${HOST}\r\n${await gateway.cookie()}\r\n\r\n`);
     const { socket } = await manual.next();
@@ -338,7 +338,7 @@ describe('streams', () => {
     await expect(closed).rejects.toMatchObject({ code: 'ECONNRESET' });
   });
 
-  test('SES-18: an answer for one user that says nothing of caches is private, and one that does is left alone', async () => {
+  test('SES-18: an answer for one user is private unless it has its own Cache-Control', async () => {
     const silent = await ask();
     silent.socket.write('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n');
     expect((await silent.client.response()).headers.get('cache-control')).toBe('private');
@@ -360,22 +360,19 @@ describe('streams', () => {
     ['max-age=60, must-revalidate', 'max-age=60, must-revalidate'],
     ['no-cache', 'no-cache'],
     ['private , max-age=60', 'private , max-age=60'],
-  ])(
-    'SES-18, RFC 9111 §3.5: a shared cache learns of %j what it would do for a request with Authorization',
-    async (said, left) => {
-      const { client, socket } = await ask();
-      socket.write(`HTTP/1.1 200 OK\r\nCache-Control: ${said}\r\nContent-Length: 0\r\n\r\n`);
-      expect((await client.response()).headers.get('cache-control')).toBe(left);
-      client.close();
-    },
-  );
+  ])('SES-18, RFC 9111 §3.5: a shared cache treats %j as for a request with Authorization', async (said, left) => {
+    const { client, socket } = await ask();
+    socket.write(`HTTP/1.1 200 OK\r\nCache-Control: ${said}\r\nContent-Length: 0\r\n\r\n`);
+    expect((await client.response()).headers.get('cache-control')).toBe(left);
+    client.close();
+  });
 
   const PUBLIC_LINE = 'Cache-Control: public, max-age=60';
   test.each([
-    ['a rule of the route removes it', { remove: ['Cache-Control'] }, [PUBLIC_LINE], 'private'],
+    ['a route rule removes it', { remove: ['Cache-Control'] }, [PUBLIC_LINE], 'private'],
     ['its own Connection lists it', undefined, [PUBLIC_LINE, 'Connection: cache-control'], 'private'],
-    ['a rule of the route sets it', { set: { 'Cache-Control': 'public' } }, [], 'public'],
-  ] as const)('SES-18: what an answer says of caches is what is left of it: %s', async (_title, rules, lines, left) => {
+    ['a route rule sets it', { set: { 'Cache-Control': 'public' } }, [], 'public'],
+  ] as const)('SES-18: only the final Cache-Control of an answer counts: %s', async (_title, rules, lines, left) => {
     await using upstream = await RecordingUpstream.start((_request, socket) => {
       socket.write(['HTTP/1.1 200 OK', ...lines, 'Content-Length: 0', '', ''].join('\r\n'));
     });

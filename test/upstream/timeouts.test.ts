@@ -1,4 +1,4 @@
-/** DOS-19: an upstream that hangs, wherever it hangs, costs one request a stated time, and nobody else anything. */
+/** DOS-19: an upstream that hangs, at any point, costs one request a configured time and other requests nothing. */
 
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
@@ -22,21 +22,21 @@ const timedOut = async (port: number, request = get()) => {
   expect([answer.status, JSON.parse(answer.body.toString()).reason]).toEqual([504, 'upstream_timeout']);
 };
 
-test('DOS-19: a handshake that is never answered is 504 after the connect timeout', async () => {
+test('DOS-19: an unanswered handshake is 504 after the connect timeout', async () => {
   await using upstream = await RawUpstream.start((socket) => socket.resume());
   await using gateway = await start(upstream.origin.replace('http:', 'https:'), { connect: '100ms' });
   await timedOut(gateway.port);
   await expect.poll(() => upstream.openConnections).toBe(0);
 });
 
-test('DOS-19: an answer that does not begin is 504 after the first-byte timeout, and the connection is not used again', async () => {
+test('DOS-19: an answer that does not begin is 504 after the first-byte timeout, and ends its connection', async () => {
   await using upstream = await RawUpstream.start((socket) => socket.resume());
   await using gateway = await start(upstream.origin, { firstByte: '100ms' });
   await timedOut(gateway.port);
   await expect.poll(() => upstream.openConnections).toBe(0);
 });
 
-test('DOS-19: a head that does not end is 504 after the first-byte timeout', async () => {
+test('DOS-19: an unfinished head is 504 after the first-byte timeout', async () => {
   await using upstream = await RawUpstream.start((socket) =>
     socket.once('data', () => socket.write('HTTP/1.1 200 OK\r\nX-A: ')),
   );
@@ -44,7 +44,7 @@ test('DOS-19: a head that does not end is 504 after the first-byte timeout', asy
   await timedOut(gateway.port);
 });
 
-test('DOS-19: a body that stops is cut after the idle timeout', async () => {
+test('DOS-19: a stalled body is cut after the idle timeout', async () => {
   const part = 'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart';
   await using upstream = await RawUpstream.start((socket) => socket.once('data', () => socket.write(part)));
   await using gateway = await start(upstream.origin, { idle: '100ms' });
@@ -55,13 +55,13 @@ test('DOS-19: a body that stops is cut after the idle timeout', async () => {
   await expect.poll(() => gateway.log.records.at(-1)).toMatchObject({ reason: 'upstream_timeout', status: 200 });
 });
 
-test('a route may have timeouts of its own', async () => {
+test('a route may have its own timeouts', async () => {
   await using upstream = await RawUpstream.start((socket) => socket.resume());
   await using gateway = await start(upstream.origin, { firstByte: '1h' }, {}, { timeouts: { firstByte: '100ms' } });
   await timedOut(gateway.port);
 });
 
-test('a slow upload does not count as a slow answer: the first-byte timeout begins when the request has been sent', async () => {
+test('a slow upload is not a slow answer: the first-byte timeout begins when the request has been sent', async () => {
   await using upstream = await RecordingUpstream.start();
   await using gateway = await start(upstream.origin, { firstByte: '1s' });
   await using connection = await RawConnection.open(gateway.port);
@@ -73,7 +73,7 @@ test('a slow upload does not count as a slow answer: the first-byte timeout begi
   expect(upstream.last.body.toString()).toBe('ok');
 });
 
-/** More than the buffers between a client and an upstream take. */
+/** More than the buffers between a client and an upstream hold. */
 const LARGE = Buffer.alloc(64 * 1024 * 1024);
 const largeHead = requestHead('POST', '/x', [HOST, `Content-Length: ${LARGE.length}`]);
 
@@ -86,7 +86,7 @@ test('DOS-19, H7: an upstream that stops reading a request is 504 after the idle
   expect((await connection.response()).status).toBe(504);
 });
 
-test('DOS-19, H7: an upstream that leaves the last parts of a whole request unread is 504 after the idle timeout', async () => {
+test('DOS-19, H7: an upstream that leaves the end of a request unread is 504 after the idle timeout', async () => {
   await using upstream = await RawUpstream.start((socket) => socket.pause());
   await using gateway = await start(
     upstream.origin,
@@ -108,7 +108,7 @@ test('DOS-19, H7: an upstream that leaves the last parts of a whole request unre
   expect((await connection.response()).status).toBe(504);
 });
 
-test('H7: an upstream that does not read an upload for a while does not count as a slow answer', async () => {
+test('H7: an upstream that pauses reading an upload does not count as a slow answer', async () => {
   let accepted: Socket | null = null;
   await using upstream = await RawUpstream.start((socket) => {
     accepted = socket.pause();
@@ -128,14 +128,14 @@ test('H7: an upstream that does not read an upload for a while does not count as
   expect((await connection.response()).status).toBe(200);
 });
 
-test('DOS-19, H7: an answer to a request with a body is due within the first-byte timeout of its end', async () => {
+test('DOS-19, H7: an answer is due within the first-byte timeout of the end of the request body', async () => {
   await using upstream = await RawUpstream.start((socket) => socket.resume());
   await using gateway = await start(upstream.origin, { firstByte: '100ms' });
   await timedOut(gateway.port, `${requestHead('POST', '/x', [HOST, 'Content-Length: 4'])}body`);
   await expect.poll(() => upstream.openConnections).toBe(0);
 });
 
-/** What the upstream below takes twice the idle timeout for. */
+/** The answer below, which takes twice the idle timeout. */
 const WHOLE = 'part'.repeat(20);
 
 test('H7: an upstream that answers without reading the request is not cut while it answers', async () => {
@@ -158,17 +158,17 @@ test('H7: an upstream that answers without reading the request is not cut while 
     connection.write(LARGE);
     return (await connection.response()).body.toString();
   };
-  // A machine that holds the upstream up between two parts cuts an answer rightly: several are tried.
+  // If a busy machine delays the upstream between two parts, an answer is rightly cut: several are tried.
   const answers: string[] = [];
   for (let attempt = 0; attempt < 5 && answers.at(-1) !== WHOLE; attempt += 1)
     answers.push(await answer().catch(String));
   expect(answers.at(-1)).toBe(WHOLE);
 });
 
-test('DOS-19: requests that time out give their places back', async () => {
+test('DOS-19: requests that time out free their places', async () => {
   await using upstream = await RecordingUpstream.start(() => {});
   await using gateway = await start(upstream.origin, { firstByte: '100ms' }, { maxConnections: 2, maxPending: 0 });
-  // With a place less, one of them would be refused with 503.
+  // With one place fewer, one of them would be refused with 503.
   for (let round = 0; round < 3; round += 1) {
     const answers = await Promise.all([1, 2].map(() => rawRequest(gateway.port, get())));
     expect(answers.map(({ status }) => status)).toEqual([504, 504]);
@@ -179,7 +179,7 @@ test('DOS-19: requests that time out give their places back', async () => {
   await expect.poll(() => upstream.openConnections).toBe(2);
 });
 
-test('a WebSocket has no idle timeout, and one that is not answered has a first-byte timeout', async () => {
+test('an unanswered WebSocket handshake is 504 after the first-byte timeout', async () => {
   await using upstream = await RawUpstream.start((socket) => socket.resume());
   await using gateway = await start(upstream.origin, { firstByte: '100ms' });
   const handshake = requestHead('GET', '/x', [

@@ -1,4 +1,4 @@
-/** TLS towards upstreams: whom the gateway talks to is decided by the configuration, never by a request. */
+/** TLS to upstreams: the configuration, never a request, decides whom the gateway talks to. */
 
 import type { TLSSocket, TlsOptions } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -54,20 +54,20 @@ describe('TLS to upstreams', () => {
   };
   const REFUSED = [502, 'upstream_connect_failed'];
 
-  test('an upstream with a certificate of the named CA for its address is reached', async () => {
+  test('an upstream with a certificate from the configured CA for its address is reached', async () => {
     await using upstream = await serve(certificateFor('127.0.0.1'));
     await using gateway = await start(upstream.origin);
     expect(await statusAndReason(gateway.port)).toEqual([200]);
   });
 
-  test('TLS-04: a certificate of another CA is refused', async () => {
+  test('TLS-04: a certificate from another CA is refused', async () => {
     const { certificate, key } = stranger.issue({ names: ['127.0.0.1'] });
     await using upstream = await serve({ cert: certificate, key });
     await using gateway = await start(upstream.origin);
     expect(await statusAndReason(gateway.port)).toEqual(REFUSED);
   });
 
-  test('TLS-04: a certificate of the named CA is refused where only the CAs of the system count', async () => {
+  test('TLS-04: a certificate from a private CA is refused if only the system CAs are trusted', async () => {
     await using upstream = await serve(certificateFor('127.0.0.1'));
     await using gateway = await start(upstream.origin, {});
     expect(await statusAndReason(gateway.port)).toEqual(REFUSED);
@@ -98,7 +98,7 @@ describe('TLS to upstreams', () => {
     expect(await statusAndReason(gateway.port)).toEqual(REFUSED);
   });
 
-  test('UPS-12: the configured name is asked for by SNI and expected, whatever Host the client sends', async () => {
+  test('UPS-12: the configured name is sent as SNI and verified, whatever Host the client sends', async () => {
     await using upstream = await serve(certificateFor('orders.internal'));
     await using gateway = await start(upstream.origin, { caFile, serverName: 'orders.internal' });
     for (const host of [HOST, 'Host: evil.com', 'Host: other.internal', HOST]) {
@@ -109,7 +109,7 @@ describe('TLS to upstreams', () => {
     expect(upstream.connectionCount).toBe(1);
   });
 
-  test('a connection carries one request with a body after the other', async () => {
+  test('a connection carries several requests with bodies in sequence', async () => {
     await using upstream = await serve(certificateFor('127.0.0.1'));
     await using gateway = await start(upstream.origin);
     const post = `${requestHead('POST', '/x', [HOST, 'Content-Length: 5'])}hello`;
@@ -123,7 +123,7 @@ describe('TLS to upstreams', () => {
     expect(await statusAndReason(gateway.port)).toEqual(REFUSED);
   });
 
-  test('UPS-12: a configured address is expected instead of the name of the endpoint', async () => {
+  test('UPS-12: a configured address is verified instead of the name of the endpoint', async () => {
     await using named = await serve(certificateFor('localhost'));
     const endpointOf = ({ origin }: { readonly origin: string }) => `https://localhost:${new URL(origin).port}`;
     await using strict = await start(endpointOf(named), { caFile, serverName: '127.0.0.1' });
@@ -134,15 +134,15 @@ describe('TLS to upstreams', () => {
     expect(addressed.serverNames).toEqual([null]);
   });
 
-  test('an address has no SNI', async () => {
+  test('an address is not sent as SNI', async () => {
     await using upstream = await serve(certificateFor('127.0.0.1'));
     await using gateway = await start(upstream.origin);
     await statusAndReason(gateway.port);
     expect(upstream.serverNames).toEqual([null]);
   });
 
-  test('TLS-06: a session of one name is not reused for another, and the certificate is verified again', async () => {
-    // Both upstreams share their session tickets, so that a session of the one would be taken by the other.
+  test('TLS-06: a TLS session is not reused for another name, and the certificate is verified again', async () => {
+    // Both upstreams share their session tickets, so each would accept sessions of the other.
     const shared = { ticketKeys: Buffer.alloc(48, 7), ...certificateFor('orders.internal') };
     await using orders = await serve(shared);
     await using gateway = await startGateway({
@@ -166,21 +166,17 @@ describe('TLS to upstreams', () => {
   });
 
   test.each([
-    ['a CA that is none', { ca: 'x' }, /^upstreams\.app\.tls\.caFile: \S+ is not a PEM certificate$/],
-    ['a CA file that is empty', { ca: '' }, /^upstreams\.app\.tls\.caFile: \S+ is not a PEM certificate$/],
-    [
-      'a client certificate that is none',
-      { cert: 'x' },
-      /^upstreams\.app\.tls\.certFile: \S+ is not a PEM certificate$/,
-    ],
-    ['a client key that is none', { key: 'x' }, /^upstreams\.app\.tls\.keyFile: \S+ is not a PEM private key$/],
+    ['an invalid CA', { ca: 'x' }, /^upstreams\.app\.tls\.caFile: \S+ is not a PEM certificate$/],
+    ['an empty CA file', { ca: '' }, /^upstreams\.app\.tls\.caFile: \S+ is not a PEM certificate$/],
+    ['an invalid client certificate', { cert: 'x' }, /^upstreams\.app\.tls\.certFile: \S+ is not a PEM certificate$/],
+    ['an invalid client key', { key: 'x' }, /^upstreams\.app\.tls\.keyFile: \S+ is not a PEM private key$/],
     [
       'a client key of another certificate',
       { key: certificateFor('other').key },
       /^upstreams\.app\.tls\.keyFile: \S+ is not the key of the certificate$/,
     ],
   ])(
-    '%s is refused at start and by a reload, naming the key, instead of a 502 for every request',
+    '%s is refused at start and on reload, naming the configuration key, not with a 502 per request',
     async (_title, bad, message) => {
       const good = { ca: authority.certificate, ...certificateFor('client') };
       const write = ({ ca, cert, key }: typeof good) => ({
@@ -196,7 +192,7 @@ describe('TLS to upstreams', () => {
     },
   );
 
-  test('a CA file that was replaced counts from the next reload on, though the configuration is the same', async () => {
+  test('a replaced CA file takes effect with the next reload of the same configuration', async () => {
     const path = files.text('rotated.crt', authority.certificate);
     await using upstream = await serve(certificateFor('127.0.0.1'));
     await using gateway = await start(upstream.origin, { caFile: path });
@@ -209,7 +205,7 @@ describe('TLS to upstreams', () => {
     expect(await statusAndReason(gateway.port)).toEqual(REFUSED);
   });
 
-  test('a client certificate is shown where one is configured, and the upstream refuses the gateway without one', async () => {
+  test('a configured client certificate is presented; without one, the upstream refuses the gateway', async () => {
     const { certFile, keyFile } = files.write('gateway', authority.issue({ commonName: 'sallyport' }));
     const options = {
       ...certificateFor('127.0.0.1'),
@@ -225,14 +221,14 @@ describe('TLS to upstreams', () => {
     expect((await statusAndReason(nameless.port))[0]).toBe(502);
   });
 
-  test('HTTP/2 is not offered to an upstream', async () => {
+  test('HTTP/2 is not offered to an upstream by default', async () => {
     await using upstream = await serve({ ...certificateFor('127.0.0.1'), ALPNProtocols: ['h2', 'http/1.1'] });
     await using gateway = await start(upstream.origin);
     expect(await statusAndReason(gateway.port)).toEqual([200]);
     expect([...upstream.sockets].map((socket) => (socket as TLSSocket).alpnProtocol)).toEqual(['http/1.1']);
   });
 
-  test('a failed verification says in the log which one it was, and nothing of it to the client', async () => {
+  test('a failed verification is explained in the log, but not to the client', async () => {
     await using upstream = await serve(certificateFor('other.internal'));
     await using gateway = await start(upstream.origin);
     const answer = await rawRequest(gateway.port, get());

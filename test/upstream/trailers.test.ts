@@ -1,4 +1,4 @@
-/** Trailers, to an upstream of HTTP/2 and back, and from one of HTTP/1.1, and what a deadline does where no library keeps it. */
+/** Trailers to and from an HTTP/2 upstream, and from an HTTP/1.1 one, and deadlines that no library enforces. */
 
 import type { ServerHttp2Stream } from 'node:http2';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -72,7 +72,7 @@ describe('over HTTP/2', () => {
     trailers.length = 0;
   });
 
-  /** Sends a body with trailers behind it. */
+  /** Sends a body followed by trailers. */
   const send = (fields: Record<string, string | string[]>, sent = 'body') => {
     const stream = client.session.request(
       { ':method': 'POST', ':path': '/x', ':authority': 'shop.example.com', te: 'trailers' },
@@ -91,12 +91,12 @@ describe('over HTTP/2', () => {
     expect(upstream.last.headers['te']).toBe('trailers');
   });
 
-  test('RFC 9110 §6.5: trailers arrive behind a body without a byte, too', async () => {
+  test('RFC 9110 §6.5: trailers arrive after an empty body, too', async () => {
     expect((await send({ 'x-a': '1' }, '')).status).toBe(200);
     expect(trailers).toEqual([{ 'x-a': '1' }]);
   });
 
-  test('HDR-10: what would mean something in a header, or only the gateway may say, is dropped from trailers', async () => {
+  test('HDR-10: fields with a meaning as headers, or owned by the gateway, are dropped from trailers', async () => {
     const { trailers: received } = await send({
       ...FORBIDDEN,
       'x-user-id': 'mallory',
@@ -108,7 +108,7 @@ describe('over HTTP/2', () => {
     expect(received).toEqual({ 'x-sum': '1, 2' });
   });
 
-  test('RFC 9110 §5.3: headers and trailers that a client sends twice arrive twice, also those that Node takes for single ones', async () => {
+  test('RFC 9110 §5.3: headers and trailers sent twice arrive twice, even those that Node considers single', async () => {
     // Of `kSingleValueFields` in Node, those that may be trailers.
     const names = 'content-language content-md5 dnt etag from last-modified tk user-agent x-content-type-options'.split(
       ' ',
@@ -126,16 +126,16 @@ describe('over HTTP/2', () => {
     connection.write(`${head}1\r\nx\r\n0\r\n${twice.join('\r\n')}\r\n\r\n`);
     expect((await connection.response()).status).toBe(200);
     expect(received[0]?.join(' ')).toContain(expected.filter((text) => text !== 'x').join(' '));
-    // User-Agent is read by the gateway, so it is no trailer.
+    // The gateway reads User-Agent, so it is dropped from trailers.
     expect(received[1]).toEqual(expected.filter((_text, at) => !/user-agent/.test(expected[at - (at % 2)] as string)));
   });
 
-  test('an upstream is asked for trailers only by a client that takes them', async () => {
+  test('an upstream is asked for trailers only if the client accepts them', async () => {
     await client.get('/x');
     expect(upstream.last.headers['te']).toBeUndefined();
   });
 
-  test('RFC 9112 §7.1.2: a client of HTTP/1.1 gets them behind the last chunk if it takes them', async () => {
+  test('RFC 9112 §7.1.2: an HTTP/1.1 client gets trailers after the last chunk if it accepts them', async () => {
     const answer = async (...lines: string[]) => {
       await using connection = await RawConnection.open(gateway.port);
       connection.write(requestHead('GET', '/x', ['Host: shop.example.com', 'Connection: close', ...lines]));
@@ -145,7 +145,7 @@ describe('over HTTP/2', () => {
     expect(await answer()).toMatch(/\r\n0\r\n\r\n$/);
   });
 
-  test('a call is ended at its deadline, which the upstream gets with what is left of it', async () => {
+  test('a call ends at its deadline, and the upstream gets the remaining time', async () => {
     let held: ServerHttp2Stream | null = null;
     upstream.onStream = (stream) => {
       held = stream;
@@ -184,7 +184,7 @@ describe('over HTTP/2', () => {
     expect([body, received?.['grpc-status'], code]).toEqual(['part', '14', 0]);
   });
 
-  test('a call whose client and service are both silent ends, and it is not the service that is blamed', async () => {
+  test('a call whose client and service are both silent ends without blaming the service', async () => {
     upstream.onStream = () => {};
     const quiet = client.begin({ ':method': 'POST', ':path': '/quiet', 'content-type': 'application/grpc' }, null);
     const { headers } = await answerOf(quiet);
@@ -192,7 +192,7 @@ describe('over HTTP/2', () => {
     await until(() => upstream.openStreams === 0, 'the service is told');
   });
 
-  test('DOS-13: only a call over HTTP/2 may take its time', async () => {
+  test('DOS-13: only a call over HTTP/2 may outlast the body timeout', async () => {
     await using connection = await RawConnection.open(gateway.port);
     const before = upstream.requests.length;
     connection.write(
@@ -207,7 +207,7 @@ describe('over HTTP/2', () => {
     expect(upstream.requests.length).toBe(before + 1);
   });
 
-  test('gRPC-Web is plain HTTP, refusals with the status of gRPC in addition', async () => {
+  test('gRPC-Web is plain HTTP, but its refusals also have a gRPC status', async () => {
     upstream.onStream = answerOk;
     const web = { ':method': 'POST', 'content-type': 'application/grpc-web+proto' };
     expect((await client.request({ ...web, ':path': '/test.A/B' }, 'x')).body).toBe('ok');
@@ -216,7 +216,7 @@ describe('over HTTP/2', () => {
   });
 });
 
-describe('from an upstream of HTTP/1.1', () => {
+describe('trailers from an HTTP/1.1 upstream', () => {
   let upstream: RecordingUpstream;
   let gateway: TestGateway;
   /** The trailer section of the next answer, and its Connection header. */
@@ -259,10 +259,10 @@ describe('from an upstream of HTTP/1.1', () => {
     return await client.get('/x', fields);
   };
 
-  test('RFC 9110 §6.5.1: they reach clients that can take them, and no others', async () => {
+  test('RFC 9110 §6.5.1: reach only the clients that can accept them', async () => {
     expect(await overHttp1('HTTP/1.1', 'TE: trailers')).toMatch(/\r\n2\r\nok\r\n0\r\nx-sum: 1\r\nx-sum: 2\r\n\r\n$/);
     expect(await overHttp1('HTTP/1.1', 'TE: gzip')).toMatch(/\r\n2\r\nok\r\n0\r\n\r\n$/);
-    // Its answers end with their connection, behind which nothing can follow.
+    // An answer over HTTP/1.0 ends with its connection, so nothing can follow it.
     expect(await overHttp1('HTTP/1.0', 'TE: trailers')).toMatch(/\r\n\r\nok$/);
     expect((await overHttp2()).trailers).toEqual({ 'x-sum': '1, 2' });
     lines = [];
@@ -270,7 +270,7 @@ describe('from an upstream of HTTP/1.1', () => {
     expect((await overHttp2()).body).toBe('ok');
   });
 
-  test('RFC 9110 §10.1.4: the server is told of a client that takes them, by a TE that Connection names', async () => {
+  test('RFC 9110 §10.1.4: are requested by a TE that Connection lists if the client accepts them', async () => {
     const told = () => ['te', 'connection'].map((name) => upstream.last.values(name));
     await overHttp2({ te: 'trailers' });
     expect(told()).toEqual([['trailers'], ['keep-alive, te']]);
@@ -288,7 +288,7 @@ describe('from an upstream of HTTP/1.1', () => {
     expect(upstream.problems).toEqual([]);
   });
 
-  test('HDR-10: what would mean something in a header, or the route drops, is dropped', async () => {
+  test('HDR-10: are dropped if they have a meaning as headers or the route drops them', async () => {
     lines = [
       ...Object.entries({ ...FORBIDDEN, 'x-dropped': 'a' }).map(([name, value]) => `${name}: ${value}`),
       'X-Sum: 1',
@@ -298,7 +298,7 @@ describe('from an upstream of HTTP/1.1', () => {
     expect(await overHttp1('HTTP/1.1', 'TE: trailers')).toMatch(/\r\n0\r\nx-sum: 1\r\n\r\n$/);
   });
 
-  test('RFC 9110 §7.6.1: one that Connection names is about the connection of the server', async () => {
+  test('RFC 9110 §7.6.1: are dropped if Connection lists them', async () => {
     connection = 'keep-alive, X-Own';
     lines = ['X-Own: 1', 'X-Sum: 2'];
     expect((await overHttp2()).trailers).toEqual({ 'x-sum': '2' });
@@ -307,10 +307,10 @@ describe('from an upstream of HTTP/1.1', () => {
   test.each([
     ['a space before the colon', 'X-Sum : 1'],
     ['a folded line', 'X-Sum: 1\r\n 2'],
-    ['a bare line feed, behind which another answer could hide', 'X-Sum: 1\n\nHTTP/1.1 200 OK'],
+    ['a bare line feed that could hide another answer', 'X-Sum: 1\n\nHTTP/1.1 200 OK'],
     ['a control character', 'X-Sum: \x01'],
     ['no name', ': 1'],
-  ])('SMG-09: with %s the answer is cut, and nothing of it passed on', async (_, line) => {
+  ])('SMG-09: with %s cut the answer and are not passed on', async (_, line) => {
     lines = [line];
     const { trailers, code } = await overHttp2();
     expect(trailers).toBeUndefined();

@@ -1,4 +1,4 @@
-/** The line of requests that wait for a connection, against a model of it. */
+/** The line of requests that wait for a connection, checked against a model. */
 
 import fc from 'fast-check';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
@@ -9,7 +9,7 @@ const BOUND_MS = 100;
 beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] }));
 afterEach(() => void vi.useRealTimers());
 
-test('S4: each that waits is told at its bound, in the order of their coming, unless it has left', () => {
+test('S4: each waiting request is given up at its bound, in order of arrival, unless it has left', () => {
   const step = fc.oneof(
     fc.record({ kind: fc.constant('join' as const) }),
     fc.record({ kind: fc.constant('leave' as const), which: fc.nat(20) }),

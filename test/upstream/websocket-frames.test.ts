@@ -21,7 +21,7 @@ function portions(bytes: Buffer, cuts: readonly number[]): Buffer[] {
   return [...at, bytes.length].map((end, index) => bytes.subarray(index === 0 ? 0 : at[index - 1], end));
 }
 
-/** What decodeFrame, which holds whole frames, says of the same bytes. */
+/** What decodeFrame, which buffers whole frames, reports for the same bytes. */
 function endsAtBoundary(bytes: Buffer): boolean {
   let rest = bytes;
   for (let next = decodeFrame(rest); next !== null; next = decodeFrame(rest)) rest = next.rest;
@@ -29,7 +29,7 @@ function endsAtBoundary(bytes: Buffer): boolean {
 }
 
 describe('FrameTracker', () => {
-  test('knows after every portion whether a frame has ended, however the bytes are cut', () => {
+  test('knows after every portion whether a frame has ended, however the bytes are split', () => {
     fc.assert(
       fc.property(frames(), fc.boolean(), fc.array(fc.nat(), { maxLength: 20 }), (sent, isMasked, cuts) => {
         const bytes = Buffer.concat(sent.map((frame) => encodeFrame(frame, isMasked)));
@@ -45,7 +45,7 @@ describe('FrameTracker', () => {
     );
   });
 
-  test('P2: counts the bytes of data frames and not those of control frames, however the bytes are cut', () => {
+  test('P2: counts the bytes of data frames but not of control frames, however they are split', () => {
     fc.assert(
       fc.property(frames(), fc.boolean(), fc.array(fc.nat(), { maxLength: 20 }), (sent, isMasked, cuts) => {
         const encoded = sent.map((frame) => encodeFrame(frame, isMasked));
@@ -57,7 +57,7 @@ describe('FrameTracker', () => {
     );
   });
 
-  test('knows byte by byte as well', () => {
+  test('knows the end of a frame byte by byte as well', () => {
     const sent: Frame[] = [0, 125, 126, 65_536].map((length) => ({ opcode: 2, payload: Buffer.alloc(length) }));
     const bytes = Buffer.concat(sent.map((frame) => encodeFrame(frame, true)));
     const ends = new Set<number>();
@@ -83,7 +83,7 @@ describe('FrameTracker', () => {
     );
   });
 
-  test('a frame of 2^63 − 1 bytes has not ended after a few', () => {
+  test('does not end a frame of 2^63 − 1 bytes after a few', () => {
     const tracker = new FrameTracker();
     tracker.push(Buffer.from('827f7fffffffffffffff', 'hex'));
     tracker.push(Buffer.alloc(1_000));

@@ -1,4 +1,4 @@
-/** RFC 8441 towards the upstream: WebSockets to a server that speaks HTTP/2, for clients of both protocols. */
+/** RFC 8441 to the upstream: WebSockets to a server that speaks HTTP/2, for clients of both protocols. */
 
 import { once } from 'node:events';
 import type { ServerHttp2Stream } from 'node:http2';
@@ -35,7 +35,7 @@ let gateway: TestGateway;
 let cookie: string;
 let held: ServerHttp2Stream | null = null;
 const streamOf = () => held as unknown as ServerHttp2Stream;
-/** Keeps the stream, for what the server does on it later. */
+/** Keeps the stream, for the server to use later. */
 const holding =
   (answer: OnStream): OnStream =>
   (stream, request) => {
@@ -57,8 +57,8 @@ beforeEach(() => {
 
 const gone = () => until(() => upstream.openStreams === 0, 'the stream of the server is gone');
 
-describe('RFC 8441 §5: a WebSocket to a server of HTTP/2', () => {
-  test('a client of HTTP/1.1 gets the answer to its own handshake, and the server an extended CONNECT', async () => {
+describe('RFC 8441 §5: a WebSocket to an HTTP/2 server', () => {
+  test('answers the handshake of an HTTP/1.1 client and sends the server an extended CONNECT', async () => {
     await using connection = await RawConnection.open(gateway.port);
     const head = handshake('/chat?a=1', [cookie, 'Sec-WebSocket-Protocol: chat']);
     connection.write(head);
@@ -77,7 +77,7 @@ describe('RFC 8441 §5: a WebSocket to a server of HTTP/2', () => {
     await gone();
   });
 
-  test('frames pass both ways, also large ones, and the end of the client is that of the server', async () => {
+  test('relays frames both ways, even large ones, and ends at the server with its client', async () => {
     await using client = await WebSocketClient.open(gateway.port, '/chat', [cookie]);
     client.send('hello');
     expect(await client.text()).toBe('hello');
@@ -92,7 +92,7 @@ describe('RFC 8441 §5: a WebSocket to a server of HTTP/2', () => {
     expect(gateway.log.records.at(-1)).toMatchObject({ status: 101 });
   });
 
-  test('a client of HTTP/2 gets one too', async () => {
+  test('opens for an HTTP/2 client, too', async () => {
     await using client = Http2Client.plain(gateway.port);
     await once(client.session, 'remoteSettings');
     const own = { ':method': 'CONNECT', ':protocol': 'websocket', ':scheme': 'https', ':path': '/chat' };
@@ -115,7 +115,7 @@ describe('RFC 8441 §5: a WebSocket to a server of HTTP/2', () => {
     ['ends its side', (stream: ServerHttp2Stream) => void stream.end()],
     ['resets the stream', (stream: ServerHttp2Stream) => stream.close(CODE.internal)],
     ['ends the connection', (stream: ServerHttp2Stream) => stream.session?.destroy()],
-  ])('a server that %s ends it for the client', async (_, end) => {
+  ])('ends for the client when the server %s', async (_, end) => {
     await using client = await WebSocketClient.open(gateway.port, '/chat', [cookie]);
     client.send('hello');
     expect(await client.text()).toBe('hello');
@@ -125,7 +125,7 @@ describe('RFC 8441 §5: a WebSocket to a server of HTTP/2', () => {
     await gone();
   });
 
-  test('WS-14: the end of its session ends it, with Close on both sides', async () => {
+  test('WS-14: ends with its session, with Close on both sides', async () => {
     await using client = await WebSocketClient.open(gateway.port, '/chat', [await gateway.cookie('carol')]);
     client.send('hello');
     expect(await client.text()).toBe('hello');
@@ -140,16 +140,16 @@ describe('RFC 8441 §5: a WebSocket to a server of HTTP/2', () => {
   });
 });
 
-describe('handshakes that open none', () => {
+describe('a handshake that opens no WebSocket', () => {
   const ask = async (port: number, lines: readonly string[]) => {
     await using connection = await RawConnection.open(port);
     connection.write(handshake('/chat', lines));
     return await connection.response();
   };
 
-  test('an answer other than 2xx is passed on, and its stream given back', async () => {
+  test('passes on an answer other than 2xx and frees its stream', async () => {
     upstream.onStream = (stream) => {
-      // It waits for the end of what it reads.
+      // The stream ends only once its input has been read.
       stream.on('data', () => {});
       stream.respond({ ':status': 403, 'content-type': 'text/plain' });
       stream.end('not you');
@@ -159,13 +159,13 @@ describe('handshakes that open none', () => {
     await gone();
   });
 
-  test('a 2xx that ends at once opens nothing', async () => {
+  test('may be answered with a 2xx that ends at once', async () => {
     upstream.onStream = (stream) => stream.respond({ ':status': 200 }, { endStream: true });
     expect((await ask(gateway.port, [cookie])).status).toBe(200);
     await gone();
   });
 
-  test('RFC 8441 §3: a server that has not offered them is not asked, and not blamed', async () => {
+  test('RFC 8441 §3: is not sent to a server that does not offer WebSockets, nor held against it', async () => {
     await using plain = await Http2Upstream.start(answerOk);
     await using own = await start(plain);
     const bob = await own.cookie('bob');
@@ -176,14 +176,14 @@ describe('handshakes that open none', () => {
     expect(plain.requests).toEqual([]);
     // The server would have refused it, too.
     expect(own.log.records.at(-1)).toMatchObject({ note: 'server takes no WebSockets over HTTP/2' });
-    // Clients that try could else have the server taken out of use.
+    // Otherwise, clients that try could have the server ejected.
     await using client = Http2Client.plain(own.port);
     const headers = { cookie: bob.replace('Cookie: ', '') };
     expect((await answerOf(client.begin({ ':path': '/', ...headers }))).status).toBe(200);
     expect(await own.metrics.text()).not.toMatch(/upstream_ejections_total\{[^}]*\} [1-9]/);
   });
 
-  test('WS-06: a handshake that is none over HTTP/1.1 reaches no server', async () => {
+  test('WS-06: never reaches the server if it is invalid over HTTP/1.1', async () => {
     const before = upstream.requests.length;
     await using connection = await RawConnection.open(gateway.port);
     connection.write(handshake('/chat', [cookie]).replace(/Sec-WebSocket-Key: \S+/, 'Sec-WebSocket-Key: AAAA'));

@@ -284,7 +284,7 @@ describe('numbers', () => {
     for (const socket of sockets) socket.destroy();
   });
 
-  test('R14: an address that another gateway listens on is refused, though sockets of one gateway share it', async () => {
+  test('R14: an address in use by another gateway is refused, though sockets of one gateway share it', async () => {
     await using first = await startListener(null, {});
     const listeners = { public: { address: `127.0.0.1:${first.port}` }, admin: { address: '127.0.0.1:0' } };
     await expect(startListener(null, {}, { listeners })).rejects.toThrow(

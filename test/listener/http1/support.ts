@@ -28,7 +28,7 @@ export function startListener(
   });
 }
 
-/** Expects a refusal by the gateway: a problem document whose status and reason agree, then the end of the connection. */
+/** Expects a refusal by the gateway: a problem document whose status and reason agree, then a closed connection. */
 export async function expectRefusal(connection: RawConnection, status: number, reason: string): Promise<RawResponse> {
   const response = await connection.response();
   expect(response.status).toBe(status);

@@ -147,7 +147,7 @@ describe('certificates', () => {
     );
   });
 
-  test('R11: if one of two certificates has expired, the other serves its names and clients without a name', async () => {
+  test('R11: if one of two certificates has expired, the other serves its names and clients without one', async () => {
     const past = { notBefore: new Date(0), notAfter: new Date(86_400_000) };
     const old = files.write(
       'old',
@@ -275,7 +275,7 @@ describe('protocol', () => {
     }
   });
 
-  test('H2: with http2: false, ALPN selects http/1.1, and a client that offers only h2 gets no connection', async () => {
+  test('H2: with http2: false, ALPN selects http/1.1, and a client with only h2 gets no connection', async () => {
     await using gateway = await startTls({}, null, { http2: false });
     const both = await handshake(gateway.port, { ALPNProtocols: ['h2', 'http/1.1'] });
     expect(both.alpnProtocol).toBe('http/1.1');

@@ -409,7 +409,7 @@ describe('the end', () => {
     await until(() => outcomes.length > 20, 'requests are under way');
     await gateway.gateway.drain();
     await asking;
-    // Node's client announces its own end before it sends requests that it has begun; they are refused and may be retried.
+    // Node's client announces its own end before it sends requests already begun; they are refused and may be retried.
     const answered = outcomes.filter((outcome) => outcome !== `undefined ${CODE.refused}`);
     expect(new Set(answered)).toEqual(new Set(['200 0']));
     expect(upstream.requests).toHaveLength(answered.length);

@@ -135,7 +135,7 @@ test.for([
   expect([answer.status, answer.body, answer.code]).toEqual([status, '', CODE.none]);
 });
 
-test('RFC 9113 §8.2.2: connection headers are dropped, and a status unknown to HTTP/2 clients becomes 502', async () => {
+test('RFC 9113 §8.2.2: connection headers are dropped, and a status unknown to clients becomes 502', async () => {
   await using server = new ReplyServer((reply) => {
     reply.begin(799, ['Connection', 'x-a', 'Upgrade', 'websocket', 'Keep-Alive', '5', 'X-A', '1']);
     reply.end('text');
