@@ -19,6 +19,6 @@ test.each([
     Object.assign(new AggregateError([coded('ECONNREFUSED'), coded('ECONNREFUSED')]), { code: 'ECONNREFUSED' }),
     'upstream_connect_failed',
   ],
-])('a connection that fails because of %s has its reason', (_what, error, reason) => {
+])('the reason of a failed connection: %s', (_what, error, reason) => {
   expect(forwardFailure(error, false)).toMatchObject({ reason });
 });

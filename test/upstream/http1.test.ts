@@ -60,7 +60,7 @@ describe('the head of a request', () => {
     expect(open.wire.writes).toHaveLength(1);
   });
 
-  test.each(['POST', 'PUT', 'PATCH'])('RFC 9110 §8.6: says so for %s without a body', (method) => {
+  test.each(['POST', 'PUT', 'PATCH'])('RFC 9110 §8.6: has content-length: 0 for %s without a body', (method) => {
     const open = new OpenWire();
     open.send(asked({ method }));
     expect(open.wire.writes.join('')).toMatch(/\r\ncontent-length: 0\r\n\r\n$/);
@@ -169,7 +169,7 @@ describe('a connection', () => {
   });
 
   test.each([
-    ['says nothing', '', 4_000],
+    ['names no timeout', '', 4_000],
     ['keeps it for 10 s', 'Keep-Alive: timeout=10\r\n', 8_000],
     ['keeps it for a day', 'Keep-Alive: timeout=86400\r\n', 600_000],
   ])('is closed when idle, before a server that %s closes it', (_what, line, afterMs) => {
