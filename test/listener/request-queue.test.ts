@@ -42,7 +42,7 @@ describe('R14: a process in simulated time that can serve 1,000 requests per sec
     { times: 3, connections: 1_000, isPatient: true },
     { times: 3, connections: 2_000, isPatient: false },
     { times: 3, connections: 2_000, isPatient: true },
-  ])('keeps 90 % of its throughput at $times times the load ($connections connections, patient: $isPatient)', (load) => {
+  ])('keeps 90 % of its rate at $times times the load ($connections connections, patient: $isPatient)', (load) => {
     const { outcomes } = simulate([flood(load.times, load.connections, load.isPatient)], { seconds: SECONDS });
     expect(goodput(outcomes[0] as Outcome)).toBeGreaterThanOrEqual(0.9);
   });
