@@ -9,6 +9,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { z } from 'zod';
 import { ConfigFault } from '../errors.ts';
+import { errorCode } from '../lib/error-code.ts';
 import type { SchemaContext } from './fields.ts';
 import { type ConfigFiles, systemFiles } from './files/files.ts';
 import { lintSecretFiles } from './files/lint-secret-files.ts';
@@ -165,8 +166,7 @@ export function readConfigText(path: string, name = path): string {
 }
 
 function whyUnreadable(cause: unknown): string {
-  const code = cause instanceof Error && 'code' in cause ? cause.code : null;
-  switch (code) {
+  switch (errorCode(cause)) {
     case 'ENOENT':
     case 'ENOTDIR':
       return 'there is no such file';

@@ -5,6 +5,7 @@
  * On `node:http` and `node:https`, so that the verifier package needs no HTTP client of its own.
  */
 
+import { nearestErrorCode } from '../lib/error-code.ts';
 import type { IncomingMessage } from '../lib/http/node-http.ts';
 import { AnswerTooLarge, readWhole, sendRequest } from '../lib/http/small-requests.ts';
 
@@ -87,8 +88,4 @@ function parse(text: string): unknown {
 }
 
 /** `ECONNREFUSED`, `CERT_HAS_EXPIRED`, `ENOENT` …: error codes of the system and of OpenSSL contain no secret. */
-function codeOf(cause: unknown): string {
-  if (!(cause instanceof Error)) return 'the request failed';
-  if ('code' in cause && typeof cause.code === 'string') return cause.code;
-  return codeOf(cause.cause);
-}
+const codeOf = (cause: unknown): string => nearestErrorCode(cause) ?? 'the request failed';

@@ -7,6 +7,7 @@
 import { ConfigFault, Denial, DependencyFault } from '../errors.ts';
 import { MAX_TOKEN_LENGTH } from '../jwt/compact.ts';
 import type { Clocks } from '../lib/clock.ts';
+import { errorCode } from '../lib/error-code.ts';
 import { isBearerToken } from '../lib/http/bearer.ts';
 import { SmallRequests } from '../lib/http/small-requests.ts';
 import { isJsonObject } from '../lib/text/json.ts';
@@ -169,8 +170,4 @@ function jsonObject(text: string): TokenAnswer | null {
 }
 
 /** Never the message: it may quote the request. */
-function codeOf(error: unknown): string {
-  if (!(error instanceof Error)) return 'unknown';
-  if ('code' in error && typeof error.code === 'string') return error.code;
-  return error.name;
-}
+const codeOf = (error: unknown): string => errorCode(error) ?? (error instanceof Error ? error.name : 'unknown');

@@ -5,6 +5,7 @@
 
 import { type DestinationStream, pino, stdTimeFunctions } from 'pino';
 import type { PlainString } from '../lib/brand.ts';
+import { errorCode } from '../lib/error-code.ts';
 import { BlockWriter } from './block-writer.ts';
 import { LineBlocks, type LossReports } from './line-blocks.ts';
 
@@ -76,7 +77,7 @@ export async function flushLogs(): Promise<void> {
 /** A thrown value as fields of a log record: name, code and message, and those of its cause. Never a stack. */
 export function errorFields(thrown: unknown): Record<string, string> {
   if (!(thrown instanceof Error)) return { error: 'non-error thrown' };
-  const code = 'code' in thrown && typeof thrown.code === 'string' ? thrown.code : null;
+  const code = errorCode(thrown);
   const cause = thrown.cause instanceof Error ? thrown.cause : null;
   return {
     error: thrown.name,

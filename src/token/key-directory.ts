@@ -9,6 +9,7 @@ import { z } from 'zod';
 import { readNamedDirectory, readNamedFile } from '../config/files/remembered-files.ts';
 import { ConfigFault } from '../errors.ts';
 import { randomHex } from '../lib/crypto/random-hex.ts';
+import { errorCode } from '../lib/error-code.ts';
 import { fromTimestamp, toTimestamp } from '../lib/text/timestamp.ts';
 import type { DatedKey } from './keyring.ts';
 import { generatePrivateJwk, importPrivateJwk, type SigningAlgorithm } from './signing-key.ts';
@@ -90,8 +91,7 @@ async function inWritable<T>(directory: string, write: () => Promise<T>): Promis
   try {
     return await write();
   } catch (cause) {
-    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown';
-    throw new ConfigFault(`${directory} cannot be written to (${code})`, { cause });
+    throw new ConfigFault(`${directory} cannot be written to (${errorCode(cause) ?? 'unknown'})`, { cause });
   }
 }
 
@@ -129,7 +129,7 @@ async function takeLock(path: string, nowMs: number): Promise<boolean> {
     await link(own, path);
     return true;
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+    if (errorCode(error) !== 'EEXIST') throw error;
   } finally {
     await rm(own, { force: true });
   }

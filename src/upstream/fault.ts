@@ -1,6 +1,7 @@
 /** Translates errors of connections and the operating system into reasons. Matches on codes, never on message text. */
 
 import { Denial, GatewayFault, UpstreamFault } from '../errors.ts';
+import { errorCode } from '../lib/error-code.ts';
 import { RequestBodyError } from './request-body.ts';
 
 const BODY_TOO_LARGE = new Denial('body_too_large', 'request body exceeded its limit');
@@ -12,14 +13,13 @@ const TIMEOUT = 'ETIMEDOUT';
 const UNFIT_FOR_CLIENT = 'ERR_INVALID_CHAR';
 
 /** `code` of an error, its cause's, or one of several (happy eyeballs tries more than one address): a timeout, or the first. */
-function errorCode(error: unknown): string {
+function failureCode(error: unknown): string {
   if (!(error instanceof Error)) return '';
   if (error instanceof AggregateError) {
-    const codes = error.errors.map(errorCode);
+    const codes = error.errors.map(failureCode);
     return codes.find((code) => code === TIMEOUT) ?? codes[0] ?? '';
   }
-  if ('code' in error && typeof error.code === 'string') return error.code;
-  return errorCode(error.cause);
+  return errorCode(error) ?? failureCode(error.cause);
 }
 
 /**
@@ -35,7 +35,7 @@ export function forwardFailure(error: unknown, wasSent: boolean): Denial | Gatew
     if (error.failure === 'not_taken') return new UpstreamFault('upstream_timeout', 'request body was not taken');
     return new UpstreamFault('downstream_aborted', 'client left during the request body', { cause: error });
   }
-  const code = errorCode(error);
+  const code = failureCode(error);
   const options = { cause: error };
   if (code === TIMEOUT) return new UpstreamFault('upstream_timeout', `timeout (${code})`, options);
   if (!wasSent) return new UpstreamFault('upstream_connect_failed', `no connection (${code})`, options);

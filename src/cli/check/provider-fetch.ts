@@ -4,6 +4,7 @@ import { X509Certificate } from 'node:crypto';
 import { connect } from 'node:tls';
 import type { Pair } from '../../config/files/named-files.ts';
 import type { Clocks } from '../../lib/clock.ts';
+import { nearestErrorCode } from '../../lib/error-code.ts';
 import { SmallRequests } from '../../lib/http/small-requests.ts';
 import { fromTimestamp, toTimestamp } from '../../lib/text/timestamp.ts';
 import { type Finding, failure, note, ok, printable, warn } from './finding.ts';
@@ -51,10 +52,8 @@ export async function get(url: string, { timeoutMs, ca, certificate }: Reach, ac
 }
 
 function codeOf(thrown: unknown): string {
-  if (!(thrown instanceof Error)) return 'the request failed';
-  if (thrown.name === 'TimeoutError') return 'no whole answer in time';
-  if ('code' in thrown && typeof thrown.code === 'string') return thrown.code;
-  return codeOf(thrown.cause);
+  if (thrown instanceof Error && thrown.name === 'TimeoutError') return 'no whole answer in time';
+  return nearestErrorCode(thrown) ?? 'the request failed';
 }
 
 /** How far apart the clocks are. `Date` is in whole seconds, and the answer took a while. */

@@ -1,6 +1,7 @@
 /** files: checks, reads and watches the files that a configuration names. */
 
 import { accessSync, constants, readFileSync, type Stats, statSync } from 'node:fs';
+import { errorCode } from '../../lib/error-code.ts';
 
 /** What the loader needs to know about files. */
 export interface ConfigFiles {
@@ -58,7 +59,7 @@ function statOrProblem(path: string, kind: 'file' | 'directory'): Stats | string
   try {
     return statSync(path);
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : null;
+    const code = errorCode(error);
     if (code === 'ENOENT' || code === 'ENOTDIR') return missing(kind);
     return code === 'EACCES'
       ? `names a ${kind} in a directory that this user may not enter`

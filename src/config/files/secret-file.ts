@@ -6,6 +6,7 @@
  */
 
 import { ConfigFault } from '../../errors.ts';
+import { errorCode } from '../../lib/error-code.ts';
 import { readNamedFile } from './remembered-files.ts';
 
 /** Shortest secret that a peer presents (a client secret, the admin token): 32 characters of base64 are 192 bits. */
@@ -82,8 +83,7 @@ async function readBytes(path: string): Promise<Buffer> {
   try {
     return await readNamedFile(path);
   } catch (cause) {
-    const code = cause instanceof Error && 'code' in cause ? ` (${cause.code})` : '';
-    throw new ConfigFault(`${path} cannot be read${code}`, { cause });
+    throw new ConfigFault(`${path} cannot be read (${errorCode(cause) ?? 'unknown error'})`, { cause });
   }
 }
 

@@ -13,6 +13,7 @@
 import { hash } from 'node:crypto';
 import { type FSWatcher, readdirSync, readFileSync, statSync, watch } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import { errorCode } from '../../lib/error-code.ts';
 
 /** What a watch reports. */
 export interface WatchEvents {
@@ -195,7 +196,7 @@ function contentHash(path: string): string | null {
     const bytes = readFileSync(path);
     return bytes.byteLength === 0 ? null : hash('sha256', bytes, 'base64');
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EISDIR' ? entriesOf(path) : null;
+    return errorCode(error) === 'EISDIR' ? entriesOf(path) : null;
   }
 }
 

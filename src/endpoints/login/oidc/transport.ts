@@ -8,6 +8,7 @@ import type { Pair } from '../../../config/files/named-files.ts';
 import { DependencyFault } from '../../../errors.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import type { Turns } from '../../../lib/concurrency/turns.ts';
+import { nearestErrorCode } from '../../../lib/error-code.ts';
 import { SmallRequests } from '../../../lib/http/small-requests.ts';
 import { hasDuplicateMember } from '../../../lib/text/json.ts';
 import type { ProviderCall, ProviderSeries } from './series.ts';
@@ -138,8 +139,4 @@ export function transportFault(thrown: unknown): DependencyFault | null {
 }
 
 /** `ECONNREFUSED`, `CERT_HAS_EXPIRED`, `ERR_…`: codes of the system, of OpenSSL and of Node contain no secret. */
-function codeOf(cause: unknown): string {
-  if (!(cause instanceof Error)) return 'the request failed';
-  if ('code' in cause && typeof cause.code === 'string') return cause.code;
-  return codeOf(cause.cause);
-}
+const codeOf = (cause: unknown): string => nearestErrorCode(cause) ?? 'the request failed';

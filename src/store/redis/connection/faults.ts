@@ -5,6 +5,7 @@
 
 import { ReplyError } from 'ioredis';
 import { ConfigFault, DependencyFault } from '../../../errors.ts';
+import { errorCode } from '../../../lib/error-code.ts';
 import { AnswerTimeout } from '../../networked/deadline.ts';
 import { type StoreErrorReason, StoreRefusal } from '../../networked/events.ts';
 
@@ -94,6 +95,6 @@ export const unavailable = (detail: string): DependencyFault => new DependencyFa
 
 /** `ECONNREFUSED` and the like; also codes of OpenSSL, such as `SELF_SIGNED_CERT_IN_CHAIN`. */
 function systemCode(error: unknown): string | null {
-  if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return null;
-  return /^[A-Z0-9_]{1,64}$/.test(error.code) ? error.code : null;
+  const code = errorCode(error);
+  return code !== null && /^[A-Z0-9_]{1,64}$/.test(code) ? code : null;
 }
