@@ -9,6 +9,7 @@ import { type Code, formatPath, type KeyPath, type Problem } from '../config/fin
 import { wholeDraft } from '../gateway/configuration/draft.ts';
 import type { LoadedConfig } from '../gateway/configuration/load.ts';
 import type { Clocks } from '../lib/clock.ts';
+import { threadAnswer } from '../lib/concurrency/thread-answer.ts';
 import type { LoadAnswer, LoadJob } from './load-thread.ts';
 import { type ReadInstance, readFiles } from './read.ts';
 
@@ -31,19 +32,9 @@ export async function readAgain(job: LoadJob, clocks: Clocks, inUse: LoadedConfi
   return isStillWrong ? { ...judged, loaded: null } : readAgain(job, clocks, inUse);
 }
 
-/** @throws Error, as a rejection, when the thread ends before it has answered */
-function loadOnThread(job: LoadJob): Promise<LoadAnswer> {
-  return new Promise((resolve, reject) => {
-    const thread = new Worker(THREAD, { name: 'load-configuration', workerData: job });
-    thread.on('message', (message: object) => {
-      if (isAnswer(message)) resolve(message);
-    });
-    thread.on('error', reject);
-    thread.on('exit', () => reject(new Error('the thread that loads the configuration ended before it had answered')));
-  });
-}
+const loadOnThread = (job: LoadJob): Promise<LoadAnswer> =>
+  threadAnswer(new Worker(THREAD, { name: 'load-configuration', workerData: job }), isAnswer);
 
-/** Under `node --watch`, Node itself sends the names of the files that a thread loads. */
 const isAnswer = (message: object): message is LoadAnswer => 'problems' in message;
 
 const withoutPlace = ({ code, severity }: Code, path: KeyPath, message: string, hint: string | null): Problem => ({

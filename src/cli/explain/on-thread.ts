@@ -7,6 +7,7 @@ import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { ExplainAnswer, ExplainQuestion } from '../../admin/request.ts';
 import type { LoadedConfig } from '../../gateway/configuration/load.ts';
+import { threadAnswer } from '../../lib/concurrency/thread-answer.ts';
 import { errorFields, type Logger } from '../../telemetry/log.ts';
 import type { ExplainJob } from './thread.ts';
 
@@ -52,18 +53,10 @@ export class ExplainThreads {
   }
 }
 
-/** @throws Error, as a rejection, when the thread ends before it has answered */
 function onThread(job: ExplainJob): Promise<ExplainAnswer> {
-  const { promise, resolve, reject } = Promise.withResolvers<ExplainAnswer>();
   const thread = new Worker(THREAD, { name: 'explain', workerData: job });
   const limit = setTimeout(() => void thread.terminate(), LIMIT_MS);
-  thread.on('message', (message: object) => {
-    if (isAnswer(message)) resolve(message);
-  });
-  thread.on('error', reject);
-  thread.on('exit', () => reject(new Error('the thread that explains a request ended before it had answered')));
-  return promise.finally(() => clearTimeout(limit));
+  return threadAnswer(thread, isAnswer).finally(() => clearTimeout(limit));
 }
 
-/** Under `node --watch`, Node itself sends the names of the files that a thread loads. */
 const isAnswer = (message: object): message is ExplainAnswer => 'text' in message || 'problem' in message;
