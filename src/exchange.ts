@@ -170,7 +170,7 @@ export class Exchange implements RawRequest {
   /** Where it is counted as in progress, apart from its series; `null` where it is not. */
   place: { leave(): void } | null = null;
   /** The work on the answer that is under way; aborted when the client leaves before it is complete. */
-  worker: Abortable | null = null;
+  work: Abortable | null = null;
   #reason: Reason | null = null;
   #note: string | null = null;
   #cause: unknown = null;
@@ -227,14 +227,14 @@ export class Exchange implements RawRequest {
   /** The rest of its body is refused: the work on its answer stops, and an answer that has begun is cut. */
   refuseBody(denial: Denial): void {
     this.refused(denial);
-    this.worker?.abort();
+    this.work?.abort();
     if (this.reply.hasBegun) this.reply.cut();
     else this.handler.refuse(this, denial);
   }
 
   /** The client left before the answer was complete: aborts the work on it. An outcome known before stays. */
   clientLeft(): void {
-    this.worker?.abort();
+    this.work?.abort();
     this.#reason ??= 'downstream_aborted';
   }
 

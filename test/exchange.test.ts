@@ -44,7 +44,7 @@ test('the outcome is the last refusal or failure, with nothing from an earlier o
 test('a client that disconnects aborts the work, and is the outcome only if there is no other', () => {
   const { exchange } = begin();
   let aborted = 0;
-  exchange.worker = {
+  exchange.work = {
     abort() {
       aborted += 1;
     },

@@ -148,7 +148,7 @@ export class Forwarding implements RequestHandler, OpenStream, Abortable, Waitin
    */
   start(): void {
     const { exchange, request, isCall, deadline } = this.#forward;
-    exchange.worker = this;
+    exchange.work = this;
     if (deadline !== null) {
       const leftMs = deadline.leftMs(this.#owner.monotonicMs());
       if (leftMs <= 0) {
@@ -451,7 +451,7 @@ export class Forwarding implements RequestHandler, OpenStream, Abortable, Waitin
       this.#fail(new UpstreamFault('upstream_protocol', 'answer does not fit the WebSocket handshake'));
       return;
     }
-    exchange.worker = null;
+    exchange.work = null;
     const server = this.#server as UpstreamServer;
     server.noteSuccess();
     server.tunnels += 1;
@@ -536,7 +536,7 @@ export class Forwarding implements RequestHandler, OpenStream, Abortable, Waitin
     if (this.#isOver) return;
     this.#isOver = true;
     this.#forward.upstream.waiting.leave(this);
-    this.#forward.exchange.worker = null;
+    this.#forward.exchange.work = null;
     this.#forward.exchange.requestBytes = this.#body?.byteCount ?? 0;
     this.#stopWatching?.();
     this.#stopAnswerTimer();
