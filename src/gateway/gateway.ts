@@ -110,7 +110,7 @@ export class Gateway {
       (it) => it.close(),
     );
     const generation = new Generation(compileRuntime(config, contents, longLived, null));
-    generation.startKeySets();
+    generation.startFetching();
     opened.move();
     const certificates = new Map<TlsListener, CertificateFiles>();
     for (const [listener, { tls, files }] of withTls(config, contents)) {
@@ -195,7 +195,7 @@ export class Gateway {
     const keptKeys = this.longLived.noteKeyFaults(keptOf('upstreamToken'));
     this.longLived.configure(config);
     this.#accessLog.configure(config.log);
-    generation.startKeySets();
+    generation.startFetching();
     this.#generations.replace(generation);
     this.#listeners.serve(generation);
     series.routes.keepOnly(countedRoutes(config), clocks.monotonicMs());

@@ -34,7 +34,7 @@ export class Generation {
    * Fetches in the background the key sets, and the metadata of identity providers, that were not fetched before. Readiness
    * reports key sets that are missing.
    */
-  startKeySets(): void {
+  startFetching(): void {
     for (const { keys } of this.runtime.issuers.values()) keys.start();
     for (const { provider } of this.runtime.providers.values()) provider.start();
   }
