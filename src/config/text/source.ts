@@ -72,7 +72,7 @@ export class ConfigSource {
   readonly #root: Node | null;
 
   /** @param renames  former names to understand; each one found is a warning */
-  constructor(text: string, variables: VariableSource, renames: Renames = { keys: [], values: [] }) {
+  constructor(text: string, variables: VariableSource, renames: Renames) {
     this.text = text;
     this.#lines = countLines(text);
     if (text.length > MAX_LENGTH) {

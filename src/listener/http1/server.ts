@@ -371,8 +371,7 @@ function createPlainOrTlsServer(settings: Http1Settings): Server<typeof Incoming
   const { tls, timeouts } = settings;
   if (tls === null) return createServer(options);
   const protocols = settings.http2 === true ? ['h2', 'http/1.1'] : ['http/1.1'];
-  const server = createTlsServer({ ...options, ...tls.serverOptions(protocols), handshakeTimeout: timeouts.handshake });
-  return server;
+  return createTlsServer({ ...options, ...tls.serverOptions(protocols), handshakeTimeout: timeouts.handshake });
 }
 
 function serverOptions({ limits, timeouts }: Http1Settings): ServerSettings {
