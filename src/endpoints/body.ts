@@ -6,7 +6,7 @@ import type { Readable } from 'node:stream';
 import type { z } from 'zod';
 import { Denial, GatewayFault } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
-import { hasDuplicateMember } from '../lib/text/json.ts';
+import { hasDuplicateMember, jsonOf } from '../lib/text/json.ts';
 import { trim } from '../lib/text/trim.ts';
 import type { ScreenedRequest } from '../sanitize/sanitize.ts';
 
@@ -139,12 +139,8 @@ function collect(
  * @returns the value, or a Denial `body_malformed`
  */
 export function parseJson<T extends z.ZodType>(text: string, schema: T): z.output<T> | Denial {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return NOT_JSON;
-  }
+  const value = jsonOf(text);
+  if (value === undefined) return NOT_JSON;
   if (hasDuplicateMember(text, value)) return DUPLICATE_MEMBER;
   const parsed = schema.safeParse(value);
   return parsed.success ? parsed.data : WRONG_SHAPE;

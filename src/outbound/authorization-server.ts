@@ -10,7 +10,7 @@ import type { Clocks } from '../lib/clock.ts';
 import { errorCode } from '../lib/error-code.ts';
 import { isBearerToken } from '../lib/http/bearer.ts';
 import { SmallRequests } from '../lib/http/small-requests.ts';
-import { isJsonObject } from '../lib/text/json.ts';
+import { isJsonObject, jsonOf } from '../lib/text/json.ts';
 import { inSpan } from '../telemetry/traces/request-trace.ts';
 import { readCredential, type ServerConfig } from './client-credential.ts';
 import type { DatedToken } from './kept-token.ts';
@@ -161,12 +161,8 @@ const unavailable = (what: string, cause?: unknown) =>
   new DependencyFault('token_unavailable', `authorization server ${what}`, { cause });
 
 function jsonObject(text: string): TokenAnswer | null {
-  try {
-    const value: unknown = JSON.parse(text);
-    return isJsonObject(value) ? value : null;
-  } catch {
-    return null;
-  }
+  const value: unknown = jsonOf(text);
+  return isJsonObject(value) ? value : null;
 }
 
 /** Never the message: it may quote the request. */

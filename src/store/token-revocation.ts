@@ -8,6 +8,7 @@
  */
 
 import { isSessionHandle, type Jti } from '../jwt/names.ts';
+import { jsonOf } from '../lib/text/json.ts';
 import type { TokenRevocation } from './store.ts';
 
 /**
@@ -29,7 +30,8 @@ export function decodeTokenRevocation(entry: string, expiresAtMs: number): Token
   if (!Number.isFinite(expiresAtMs)) return null;
   const rest = entry.slice(1);
   if (entry[0] === 's') return isSessionHandle(rest) ? { kind: 'session', handle: rest, expiresAtMs } : null;
-  const values = parseArray(rest);
+  const written: unknown = jsonOf(rest);
+  const values: readonly unknown[] = Array.isArray(written) ? written : [];
   if (entry[0] === 't') {
     const [tokenId, issuer = null] = values;
     if (typeof tokenId !== 'string' || !isIssuer(issuer)) return null;
@@ -43,12 +45,3 @@ export function decodeTokenRevocation(entry: string, expiresAtMs: number): Token
 }
 
 const isIssuer = (value: unknown): value is string | null => value === null || typeof value === 'string';
-
-function parseArray(text: string): readonly unknown[] {
-  try {
-    const value: unknown = JSON.parse(text);
-    return Array.isArray(value) ? value : [];
-  } catch {
-    return [];
-  }
-}

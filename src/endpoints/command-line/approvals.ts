@@ -9,6 +9,7 @@
 import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import { isSessionHandle, type SessionHandle } from '../../jwt/names.ts';
+import { jsonOf } from '../../lib/text/json.ts';
 import type { CodeStore } from '../../store/store.ts';
 
 const handle = () => z.custom<SessionHandle>((value) => typeof value === 'string' && isSessionHandle(value));
@@ -115,13 +116,4 @@ export class Approvals {
   }
 }
 
-function parse(text: string): Approval | null {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return null;
-  }
-  const parsed = approvalSchema.safeParse(value);
-  return parsed.success ? parsed.data : null;
-}
+const parse = (text: string): Approval | null => approvalSchema.safeParse(jsonOf(text)).data ?? null;

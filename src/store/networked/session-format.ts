@@ -8,7 +8,7 @@
  */
 
 import type { SessionHandle } from '../../jwt/names.ts';
-import { isJsonObject } from '../../lib/text/json.ts';
+import { isJsonObject, jsonOf } from '../../lib/text/json.ts';
 import {
   LOGIN_METHOD_LETTERS,
   LOGIN_METHODS,
@@ -108,12 +108,7 @@ const MAX_LENGTH = 65_536;
  */
 export function decodeSession(handle: SessionHandle, text: string): SessionRecord | null {
   if (text.length > MAX_LENGTH || !/^1\|\d{13}\|\[/.test(text)) return null;
-  let body: unknown;
-  try {
-    body = JSON.parse(text.slice(HEAD_LENGTH));
-  } catch {
-    return null;
-  }
+  const body: unknown = jsonOf(text.slice(HEAD_LENGTH));
   if (!isBody(body)) return null;
   const [tag, written, user, letter, version, createdAtMs, lifetimeMs, device, remembered, login] = body;
   const subject = readSubject(written);
