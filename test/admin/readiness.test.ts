@@ -45,7 +45,7 @@ describe('R5: while Redis is away', () => {
     await using proxy = await RedisProxy.start(redis.port);
     await using upstream = await RecordingUpstream.start();
     await using instance = await startInstance({ ...options(proxy.url), upstream: upstream.origin });
-    expect((await ready(instance)).isReady).toBe(true);
+    await until(async () => (await ready(instance)).isReady, 'it is ready');
     proxy.block();
     expect(await noticed(instance)).toMatchObject({ isReady: true, store: { ok: false, required: false } });
     expect((await rawRequest(instance.port, requestHead('GET', '/', [HOST]))).status).toBe(200);

@@ -266,12 +266,14 @@ describe('JWT-45: a flood of tokens with unknown keys', () => {
   });
 
   test('causes one fetch per cool-down even when every fetch fails', async () => {
+    const sinceMs = performance.now();
     await using stage = await Stage.start(raw(500, ''));
-    await until(async () => (await stage.fetches('failed')) === 1, 'the first fetch has failed');
+    await until(async () => (await stage.fetches('failed')) >= 1, 'the first fetch has failed');
     const answers = await Promise.all(Array.from({ length: 100 }, () => stage.status(stage.token())));
     expect(new Set(answers)).toEqual(new Set([503]));
-    // The background retries after 1 s, 2 s and 4 s; no token causes a retry.
-    expect(stage.server.requestCount).toBeLessThan(5);
+    // The background retries after 1 s, 2 s, 4 s and so on, less the jitter; no token causes a retry.
+    const retries = Math.log2(1 + (performance.now() - sinceMs) / 900);
+    expect(stage.server.requestCount).toBeLessThanOrEqual(1 + retries);
   });
 
   test('causes no fetch if the tokens are refused for another reason', async () => {

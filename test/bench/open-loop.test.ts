@@ -34,14 +34,16 @@ test('a server pause delays every request due during it, not only those in progr
   const held: ServerResponse[] = [];
   let isPaused = true;
   const port = await startServer((response) => {
-    if (!isPaused) return response.end(ANSWER);
-    if (held.length === 0) {
-      setTimeout(() => {
-        isPaused = false;
-        for (const waiting of held) waiting.end(ANSWER);
-      }, 500);
+    if (!isPaused) {
+      response.end(ANSWER);
+      return;
     }
-    return held.push(response);
+    held.push(response);
+    if (held.length < CONNECTIONS) return;
+    setTimeout(() => {
+      isPaused = false;
+      for (const waiting of held) waiting.end(ANSWER);
+    }, 500);
   });
 
   const { requests, latenciesUs } = await openLoop(load(port, 1_000), 200);

@@ -194,7 +194,7 @@ describe('login', () => {
     await desk.browse('POST', `${desk.origin}/auth/device`, { ...fieldsOf(page), decision: 'allow' });
     expect(await done).toBe(0);
     expect(decodeJwt(await desk.token()).sub).toBe('alice');
-  }, 60_000);
+  });
 
   test('at a gateway that does not offer it says what is missing', async () => {
     const other = await Desk.start({ refresh: { commandLine: {} } });

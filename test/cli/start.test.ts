@@ -156,14 +156,14 @@ test.each([
 test('a Redis that refuses the password is reported in one clear line without it, with exit code 1', async () => {
   await using redis = await RedisServer.start({ password: 'the-right-one' });
   const url = `redis://:canary-password@127.0.0.1:${redis.port}`;
-  const more = `store: { redis: { url: "${url}", connectTimeout: 10s } }\nacceptWarnings: [config/secret-in-file, token/memory-key]\n`;
+  const more = `store: { redis: { url: "${url}", connectTimeout: 60s } }\nacceptWarnings: [config/secret-in-file, token/memory-key]\n`;
   const program = new Program(['start', '-c', written(config(more))]);
   expect(await failureOf(program)).toEqual([expect.stringContaining('password')]);
   expect(program.out).not.toContain('canary-password');
 });
 
 const redisStore = (url: string) =>
-  `store: { redis: { url: "${url}", connectTimeout: 10s } }\nacceptWarnings: [token/memory-key]\n`;
+  `store: { redis: { url: "${url}", connectTimeout: 60s } }\nacceptWarnings: [token/memory-key]\n`;
 
 test('a store that does not answer at start is named in the start record, which does not say ready', async () => {
   const { port } = await RedisServer.start().then(async (redis) => {

@@ -106,7 +106,7 @@ test('renaming another file over the watched one is noticed, twice', async () =>
 test('a deleted file is reported when it is recreated, not while it is missing', async () => {
   const path = join(directory, 'a.yaml');
   writeFileSync(path, 'a');
-  const { next, changes } = await watching([path]);
+  const { next, changes } = await watching([path], { goneMs: 3_600_000 });
   const other = join(directory, 'b.yaml');
   const sentinel = await watching([other]);
   unlinkSync(path);

@@ -51,7 +51,7 @@ function validate(lines: string): string {
 
 test('the examples compile together', () => {
   expect(tree.compile()).toBe('');
-}, 180_000);
+});
 
 describe('a section with a key, a finding, a metric and a command', () => {
   test('the key is accepted, validated, and suggested when misspelt', () => {

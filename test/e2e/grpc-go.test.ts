@@ -80,7 +80,7 @@ describe.skipIf(missing !== null)('grpc-go through both sidecars', () => {
 
   test.each(CASES)('%s', async (name) => {
     const address = ['--server_host=127.0.0.1', `--server_port=${outbound.portOf('outbound')}`, '--use_tls=false'];
-    await promisify(execFile)(GRPC_GO_CLIENT, [...address, `--test_case=${name}`], { timeout: 60_000 });
+    await promisify(execFile)(GRPC_GO_CLIENT, [...address, `--test_case=${name}`], { timeout: 150_000 });
     expect(inbound.log.records.filter(({ reason }) => reason === 'bug')).toEqual([]);
   });
 });

@@ -330,7 +330,7 @@ describe('path exceptions, with upstreams that read paths in other ways', () => 
     // Neither the property nor the choice of the stricter route is vacuous.
     expect(compared).toBeGreaterThan(1_000);
     expect(upgraded).toBeGreaterThan(0);
-  }, 60_000);
+  });
 
   test('a long path is matched in all readings in linear time', () => {
     const table = tableOf(route('site', '/'));

@@ -318,7 +318,7 @@ describe('floods', () => {
 
   test('a message that never ends is cut off after timeouts.transfer', async () => {
     const listeners = {
-      public: { address: '127.0.0.1:0', timeouts: { transfer: '300ms', headers: '300ms' } },
+      public: { address: '127.0.0.1:0', timeouts: { transfer: '1s', headers: '1s' } },
       admin: { address: '127.0.0.1:0' },
       authorizer: { address: '127.0.0.1:0', peers: ['127.0.0.1'] },
       grpcAuthorizer: { address: '127.0.0.1:0', peers: ['127.0.0.1'] },

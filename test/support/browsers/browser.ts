@@ -5,6 +5,9 @@
 import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 import { CHROMIUM_PATHS, findProgram } from '../programs.ts';
 
+/** A last resort, far longer than a page takes on a machine that is busy with other work; Playwright's own is 30 s. */
+const TIMEOUT_MS = 150_000;
+
 /** Chromium's own background requests would only fail here, many at a time. */
 const QUIET = [
   '--no-sandbox',
@@ -70,6 +73,7 @@ export class TestBrowser implements AsyncDisposable {
   async profile(options: BrowserContextOptions = {}): Promise<Profile> {
     const context = await this.#browser.newContext(options);
     this.#contexts.push(context);
+    context.setDefaultTimeout(TIMEOUT_MS);
     return { context, page: await context.newPage() };
   }
 
@@ -82,5 +86,5 @@ export class TestBrowser implements AsyncDisposable {
 function launch(args: readonly string[]): Promise<Browser> {
   const executablePath = findProgram(CHROMIUM_PATHS);
   if (executablePath === null) throw new Error('Chromium is not installed; run: node test/support/prerequisites.ts');
-  return chromium.launch({ executablePath, headless: true, args: [...QUIET, ...args] });
+  return chromium.launch({ executablePath, timeout: TIMEOUT_MS, headless: true, args: [...QUIET, ...args] });
 }
