@@ -1,4 +1,4 @@
-/** P5: pages of other origins in a real Chromium: what their scripts can read and send. */
+/** P5: pages from other origins in a real Chromium: what their scripts can read and send. */
 
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -16,7 +16,7 @@ beforeAll(async () => {
   browser = await TestBrowser.share();
   const page = () => createServer((_request, response) => response.end('<!doctype html>'));
   const upstream = createServer((request, response) => {
-    // What a service says that knows of no gateway.
+    // As a service would send that does not know about the gateway.
     response.setHeader('Access-Control-Allow-Origin', 'https://elsewhere.example');
     response.end(`${request.method} ${request.headers['x-requested-with'] ?? ''}`);
   });
@@ -45,7 +45,7 @@ const listening = (server: Server): Promise<Server> =>
 
 const originOf = (server: Server, host = 'localhost') => `http://${host}:${(server.address() as AddressInfo).port}`;
 
-/** What a script on the page gets: status and text, or that the browser lets it read nothing. */
+/** What a script on the page gets: status and text, or `unreadable` where the browser withholds the answer. */
 const ask = (page: Page, path: string, options: object = {}) =>
   page.evaluate<unknown>(
     `fetch('${gateway}${path}', ${JSON.stringify({ credentials: 'include', ...options })})
@@ -62,7 +62,7 @@ async function logIn(context: BrowserContext): Promise<void> {
 
 const JSON_BODY = { headers: { 'Content-Type': 'application/json', 'X-Requested-With': 'app' }, body: '{}' };
 
-test('a script of a listed origin reads answers, writes after a preflight, and reads why it is refused', async () => {
+test('a script from a listed origin reads answers, writes after a preflight, and reads why it was refused', async () => {
   const { page, context } = await browser.emptyProfile();
   await page.goto(originOf(servers.listed));
   expect(await ask(page, '/api/orders')).toEqual([401, expect.stringContaining('credential_missing'), true]);
@@ -74,7 +74,7 @@ test('a script of a listed origin reads answers, writes after a preflight, and r
   expect(await ask(page, '/api/orders', { headers: { 'X-Other': '1' } })).toBe('unreadable');
 });
 
-test('a script of any other origin reads nothing, and writes nothing', async () => {
+test('a script from any other origin can neither read nor write', async () => {
   const { page, context } = await browser.emptyProfile();
   await page.goto(originOf(servers.other));
   await logIn(context);

@@ -56,7 +56,7 @@ afterAll(async () => {
   upstream.closeAllConnections();
 });
 
-/** A service behind the gateway: shows the claims of the token that it got, after verifying it by the published keys. */
+/** A service behind the gateway: shows the claims of its token, which it verified with the published keys. */
 async function startUpstream(): Promise<Server> {
   const server = createServer(async (request, response) => {
     const keys = createRemoteJWKSet(new URL(`${origin}/.well-known/jwks.json`));
@@ -90,7 +90,7 @@ const claimsOn = async (page: Page) =>
 const heading = (page: Page) => page.getByRole('heading', { level: 1 }).textContent();
 
 describe('a person', () => {
-  test('goes to a protected page, logs in, and is back at the page, which knows who it is', async () => {
+  test('opens a protected page, logs in, and returns to the page, which knows the user', async () => {
     const { page } = await browser.emptyProfile();
     await page.goto(`${origin}/orders?page=2`);
     expect(page.url()).toBe(`${origin}/auth/login?return_to=%2Forders%3Fpage%3D2`);
@@ -109,7 +109,7 @@ describe('a person', () => {
     expect(await claimsOn(page)).toMatchObject({ sub: 'alice', iss: origin, aud: 'app' });
   });
 
-  test('logs in with the keyboard alone: the form is reached, filled and sent without a pointer', async () => {
+  test('logs in with the keyboard alone', async () => {
     const { page } = await browser.emptyProfile();
     await page.goto(`${origin}/orders`);
     const focused = () => page.evaluate<string>('document.activeElement.id || document.activeElement.textContent');
@@ -147,12 +147,12 @@ describe('a person', () => {
     expect(await heading(page)).toBe('You are logged out');
     expect(await cookieOf('__Host-sid')).toBeUndefined();
     expect(await cookieOf('__Host-known-device')).toMatchObject({ httpOnly: true, secure: true, sameSite: 'Strict' });
-    // Whoever has kept a copy of it gets no further either.
+    // A copy of the cookie no longer works either.
     const replayed = await fetch(`${origin}/orders`, { headers: { Cookie: `${cookie?.name}=${cookie?.value}` } });
     expect(replayed.status).toBe(401);
   });
 
-  test('P4: stays logged in after closing the browser, if that was ticked', async () => {
+  test('P4: stays logged in after closing the browser, if the box was ticked', async () => {
     const { page, context } = await browser.emptyProfile();
     await page.goto(`${origin}/auth/login`);
     await page.getByLabel('Keep me logged in').check();
@@ -170,7 +170,7 @@ describe('a person', () => {
     expect(expires).toBeGreaterThan(0);
   });
 
-  test('sees the sessions of two browsers, and ends the other one', async () => {
+  test('sees the sessions of both browsers, and ends the other one', async () => {
     const [mine, other] = [await browser.emptyProfile(), await browser.profile()];
     await logIn(mine.page);
     await logIn(other.page);
@@ -200,7 +200,7 @@ describe('a person', () => {
     await other.context.close();
   });
 
-  test('who is logged in goes on from the login page, or logs in as somebody else', async () => {
+  test('can continue from the login page when logged in, or log in as someone else', async () => {
     const { page } = await browser.emptyProfile();
     await logIn(page);
     await page.goto(`${origin}/auth/login?return_to=%2Forders`);
@@ -216,7 +216,7 @@ describe('a person', () => {
 });
 
 describe('a person in trouble', () => {
-  test('A3: whose session has ended reads so, and comes back to the page after logging in', async () => {
+  test('A3: is told that the session has ended, and returns to the page after logging in', async () => {
     const { page } = await browser.emptyProfile();
     await logIn(page);
     await stage.gateway.gateway.sessions.endAll('alice', 'operator');
@@ -228,7 +228,7 @@ describe('a person in trouble', () => {
     await page.waitForURL(`${origin}/orders?page=2`);
   });
 
-  test('P4: who sends a form after the session has ended is led to the login, and back to the form', async () => {
+  test('P4: is led to the login and back to a form that was sent after the session ended', async () => {
     const { page } = await browser.emptyProfile();
     await logIn(page, '/form?id=7');
     await stage.gateway.gateway.sessions.endAll('alice', 'operator');
@@ -241,7 +241,7 @@ describe('a person in trouble', () => {
     await page.waitForURL(`${origin}/form?id=7`);
   });
 
-  test('A6: whose browser keeps no cookie, as Safari on http://localhost, reads so instead of going in a circle', async () => {
+  test('A6: is told when the browser keeps no cookie, as Safari on http://localhost, instead of looping', async () => {
     const front = await listening(createServer((request, response) => forget(request, response, () => behind)));
     const publicOrigin = originOf(front, 'localhost');
     await using other = await LoginStage.start({ upstream: originOf(upstream), config: { publicOrigin } });
@@ -258,7 +258,7 @@ describe('a person in trouble', () => {
     front.closeAllConnections();
   });
 
-  /** Passes a request on to the gateway, and its answer back without cookies: to the browser that is as if it dropped them. */
+  /** Forwards a request to the gateway and strips the cookies from the answer, as if the browser had dropped them. */
   function forget(request: IncomingMessage, response: ServerResponse, port: () => number): void {
     const { method, url: path, headers } = request;
     const onward = httpRequest({ port: port(), host: '127.0.0.1', method, path, headers }, (answer) => {
@@ -271,7 +271,7 @@ describe('a person in trouble', () => {
 });
 
 describe('a page of another site', () => {
-  /** A page with a form that sends itself to the gateway. `localhost` on another port is the same site, 127.0.0.1 is not. */
+  /** A page whose form submits itself to the gateway. Another port of `localhost` is the same site, 127.0.0.1 is not. */
   async function attack(
     page: Page,
     host: string,
@@ -298,16 +298,16 @@ describe('a page of another site', () => {
   }
 
   test.each([
-    ['logs nobody out', '/auth/logout'],
-    ['logs nobody out everywhere', '/auth/logout/all'],
-    ['ends no session', '/auth/sessions/others'],
-    ['changes nothing behind the gateway', '/orders'],
+    ['cannot log anyone out', '/auth/logout'],
+    ['cannot log anyone out everywhere', '/auth/logout/all'],
+    ['cannot end a session', '/auth/sessions/others'],
+    ['cannot change anything behind the gateway', '/orders'],
   ])('%s', async (_what, action) => {
     const { page } = await browser.emptyProfile();
     await logIn(page);
-    // Same site, another origin: the browser sends the cookie along, and still nothing happens.
+    // Same site, another origin: the browser sends the cookie, and still nothing happens.
     expect(await attack(page, 'localhost', action)).toBe(403);
-    // Another site: SameSite keeps the cookie back, and the origin is refused all the same, where that is asked first.
+    // Another site: SameSite withholds the cookie, so a route answers 401; an endpoint refuses the origin first.
     expect(await attack(page, '127.0.0.1', action)).toBe(action === '/orders' ? 401 : 403);
     await page.goto(`${origin}/orders`);
     expect(page.url()).toBe(`${origin}/orders`);
@@ -320,7 +320,7 @@ describe('a page of another site', () => {
     expect(await context.cookies(origin)).toEqual([]);
   });
 
-  test('cannot read cookies of the gateway by script', async () => {
+  test('cannot read cookies of the gateway with a script', async () => {
     const { page, context } = await browser.profile();
     await logIn(page);
     const site = await listening(createServer((_request, response) => response.end('<!doctype html>')));
@@ -334,7 +334,7 @@ describe('a page of another site', () => {
   });
 });
 
-describe('our pages', () => {
+describe('pages of the gateway', () => {
   const PAGES = [
     '/auth/login',
     '/auth/logout',
@@ -351,7 +351,7 @@ describe('our pages', () => {
     readonly width: number;
     readonly smallTargets: readonly string[];
   }
-  /** Every page in a window of 320 pixels, by what it is. */
+  /** Every page in a window of 320 pixels, by name. */
   let seen: Readonly<Record<string, Seen>>;
 
   beforeAll(async () => {
@@ -393,11 +393,11 @@ describe('our pages', () => {
     expect(each(({ width }) => width)).toEqual(each(() => 320));
   });
 
-  test('WCAG 2.5.8: everything that is pressed is at least 24 pixels in both directions', () => {
+  test('WCAG 2.5.8: have controls at least 24 pixels wide and high', () => {
     expect(each((page) => page.smallTargets)).toEqual(each(() => []));
   });
 
-  test('ask for nothing but themselves, run nothing, and break no rule of their own policy', async () => {
+  test('load nothing else, run no script, and obey their own policy', async () => {
     const { page } = await browser.emptyProfile();
     const requests: string[] = [];
     const complaints: string[] = [];

@@ -1,6 +1,6 @@
 /**
- * The two services of chain.test.ts, each in a process of its own: `cart`, which calls `orders` through the outbound side
- * beside it, and `orders`, which answers who calls. Says its port, and ends when its standard input does.
+ * The two services of chain.test.ts, each in its own process: `cart`, which calls `orders` through the outbound side
+ * beside it, and `orders`, which answers who calls. Prints its port, and exits when its standard input closes.
  *
  * Usage: node test/e2e/chain-service.ts cart ORIGIN_OF_THE_OUTBOUND_SIDE
  *        node test/e2e/chain-service.ts orders URL_OF_THE_KEYS
@@ -14,7 +14,7 @@ const [role, address = ''] = process.argv.slice(2);
 
 type Answer = (request: IncomingMessage) => Promise<unknown>;
 
-/** A service that knows nothing of tokens but to hand on the one that it was called with. */
+/** A service that only forwards the token that it was called with. */
 const cart: Answer = async ({ url = '/', headers: { authorization = '' } }) => {
   if (url === '/cart/token') return { token: authorization };
   const answer = await fetch(`${address}${url.replace(/^\/cart/, '')}`, { headers: { authorization } });
@@ -26,7 +26,7 @@ const verifier =
     ? createVerifier({ issuer: 'https://shop.example.com', audience: 'orders', jwksUrl: address })
     : null;
 
-/** A service that looks for itself as well. */
+/** A service that also verifies the token itself. */
 const orders: Answer = async ({ url, headers }) => {
   const token = await verifier?.verify(headers.authorization);
   return {

@@ -1,11 +1,11 @@
 /**
- * A browser's call through two services, each thing a process of its own:
+ * A browser's call through two services, each part in its own process:
  *
  *   browser ─cookie→ ingress ─JWT aud=cart→ sidecar of cart → cart ─→ outbound side of cart
  *     ─JWT aud=orders, act=cart→ sidecar of orders → orders
  *
- * The outbound side exchanges the token at the ingress's POST /auth/token. The sidecars verify by the ingress's published
- * keys, and follow the revocations in the same Redis.
+ * The outbound side exchanges the token at the ingress's POST /auth/token. The sidecars verify with the ingress's
+ * published keys, and follow the revocations in the same Redis.
  */
 
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -27,7 +27,7 @@ import { BUSY_MS, until } from '../support/until.ts';
 
 const CLIENT_SECRET = 'the-secret-of-cart-at-the-token-endpoint';
 const USERS = readFileSync(join(import.meta.dirname, '../../demo/users.yaml'), 'utf8');
-/** What is promised for a machine that has nothing else to do. */
+/** The promise for an idle machine. */
 const REVOCATION_BOUND_MS = 1_000;
 
 type Json = Record<string, unknown>;
@@ -116,7 +116,7 @@ beforeAll(async () => {
       routes: [{ id: 'cart', ...inbound }],
       config: {
         store,
-        // A call without a credential is no news otherwise.
+        // Otherwise a call without a credential is not logged.
         log: { level: 'debug' },
         issuers: issuers('cart'),
         upstreams: {
@@ -149,7 +149,7 @@ const json = ({ body }: RawResponse) => JSON.parse(body.toString()) as Json;
 const get = (port: number, target: string, ...headers: readonly string[]) =>
   rawRequest(port, requestHead('GET', target, [HOST, ...headers]));
 
-/** A call of the workload beside cart's gateway. */
+/** A call by the workload beside cart's gateway. */
 const callOut = (target: string, ...headers: readonly string[]) =>
   rawRequest(outboundPort, requestHead('GET', target, [`Host: 127.0.0.1:${outboundPort}`, ...headers]));
 
@@ -158,7 +158,7 @@ function post(target: string, type: string, body: string, ...headers: readonly s
   return rawRequest(ingress.port, requestHead('POST', target, lines) + body);
 }
 
-/** Logs in as a browser does; a Cookie header line. */
+/** Logs in as a browser does, and returns a Cookie header line. */
 async function logIn(): Promise<string> {
   const body = JSON.stringify({ username: 'demo', password: 'demo-password' });
   const answer = await post('/auth/login', 'application/json', body);
@@ -179,19 +179,19 @@ async function tokenOfOrders(cookie: string): Promise<string> {
   return bare((answer as Json)['token']);
 }
 
-/** What a gateway has logged of an exchange or written into the audit log, as it comes to be there. */
+/** Waits until a gateway has written a record with these fields to its log or audit log. */
 async function recorded(gateway: GatewayProcess, fields: Json): Promise<void> {
-  const holds = (record: Json) => Object.entries(fields).every(([name, value]) => record[name] === value);
+  const matches = (record: Json) => Object.entries(fields).every(([name, value]) => record[name] === value);
   await until(
-    () => gateway.records.some(holds),
+    () => gateway.records.some(matches),
     `${JSON.stringify(fields)} is in the log:\n${gateway.stdout.slice(-3_000)}`,
   );
 }
 
-/** A request id that nobody else has, so that its records are found. */
+/** A request id, which is unique, so that its records can be found. */
 const idOf = (answer: RawResponse) => String(json(answer)['requestId']);
 
-/** A token that is signed with the ingress's own key, right but for what is said. */
+/** A token that is signed with the ingress's own key, and valid except for these claims. */
 async function signed(claims: JWTPayload, key: CryptoKey | null = null): Promise<string> {
   const { privateJwk } = JSON.parse(readFileSync(join(keyDirectory, `${kid}.key.json`), 'utf8')) as { privateJwk: JWK };
   const nowSec = Math.floor(Date.now() / 1_000);
@@ -208,7 +208,7 @@ const OF_ANOTHER_ISSUER = { iss: 'https://other.example.com' };
 const forged = async (audience: string) => signed({ aud: audience }, (await generateKeyPair('ES256')).privateKey);
 
 describe('a browser calls through two services', () => {
-  test('orders learns the user and the actor: from its sidecar, and from the token itself', async () => {
+  test('orders learns the user and the actor from its sidecar and from the token itself', async () => {
     const cookie = await logIn();
     const received = json(await get(ingress.port, '/cart/orders/7?x=1', cookie));
     expect(received).toMatchObject({
@@ -224,7 +224,7 @@ describe('a browser calls through two services', () => {
     await recorded(ingress, { event: 'token_exchanged', clientId: 'cart', subject: 'demo', audience: 'orders' });
   });
 
-  test('RFC 8693 §4.1: the token of orders ends no later than the one that cart had, and is of the same session', async () => {
+  test('RFC 8693 §4.1: the token for orders expires no later than the one for cart, and names the same session', async () => {
     const cookie = await logIn();
     const [first, second] = [decodeJwt(await tokenOfCart(cookie)), decodeJwt(await tokenOfOrders(cookie))];
     expect(second).toMatchObject({
@@ -240,7 +240,7 @@ describe('a browser calls through two services', () => {
   });
 });
 
-describe('a token at the wrong place is refused there, and the log of that place says why', () => {
+describe('a misused or invalid token is refused where it is presented, and the log there says why', () => {
   let cookie: string;
   beforeAll(async () => {
     cookie = await logIn();
@@ -249,12 +249,12 @@ describe('a token at the wrong place is refused there, and the log of that place
   const AUDIENCE = 'aud is missing, malformed, or does not mean us';
   const ISSUER = 'issuer is not one that the route accepts';
   const AT_SIDECARS: readonly (readonly [string, () => GatewayProcess, () => Promise<string>, string])[] = [
-    ['JWT-54: of cart, replayed to orders', () => ordersSidecar, () => tokenOfCart(cookie), AUDIENCE],
-    ['JWT-54: of orders, replayed to cart', () => cartSidecar, () => tokenOfOrders(cookie), AUDIENCE],
-    ['JWT-36: for another audience', () => ordersSidecar, () => signed({ aud: 'billing' }), AUDIENCE],
-    ['JWT-35: of another issuer', () => ordersSidecar, () => signed(OF_ANOTHER_ISSUER), ISSUER],
-    ['expired', () => ordersSidecar, () => signed(EXPIRED), 'token has expired'],
-    ['JWT-38: forged', () => ordersSidecar, () => forged('orders'), 'signature does not verify'],
+    ['JWT-54: a token for cart, replayed to orders', () => ordersSidecar, () => tokenOfCart(cookie), AUDIENCE],
+    ['JWT-54: a token for orders, replayed to cart', () => cartSidecar, () => tokenOfOrders(cookie), AUDIENCE],
+    ['JWT-36: a token for another audience', () => ordersSidecar, () => signed({ aud: 'billing' }), AUDIENCE],
+    ['JWT-35: a token from another issuer', () => ordersSidecar, () => signed(OF_ANOTHER_ISSUER), ISSUER],
+    ['an expired token', () => ordersSidecar, () => signed(EXPIRED), 'token has expired'],
+    ['JWT-38: a forged token', () => ordersSidecar, () => forged('orders'), 'signature does not verify'],
   ];
   test.concurrent.for(AT_SIDECARS)('%s: by the sidecar', async ([, gateway, token, note], { expect }) => {
     const answer = await get(gateway().port, '/orders/7', bearer(await token()));
@@ -268,13 +268,13 @@ describe('a token at the wrong place is refused there, and the log of that place
   const NOT_LIVE = 'subject token: not a live token of this gateway';
   const NOT_FOR_CART = 'subject token: its audience is not the client that presents it';
   const AT_EXCHANGE: readonly (readonly [string, () => Promise<string>, string])[] = [
-    ['JWT-54: of orders, replayed at the outbound side of cart', () => tokenOfOrders(cookie), NOT_FOR_CART],
-    ['JWT-36: for another audience', () => signed({ aud: 'billing', sub: 'audience' }), NOT_FOR_CART],
-    ['JWT-35: of another issuer', () => signed({ aud: 'cart', ...OF_ANOTHER_ISSUER }), NOT_LIVE],
-    ['JWT-38: forged', () => forged('cart'), NOT_LIVE],
+    ['JWT-54: a token for orders, replayed at the outbound side of cart', () => tokenOfOrders(cookie), NOT_FOR_CART],
+    ['JWT-36: a token for another audience', () => signed({ aud: 'billing', sub: 'audience' }), NOT_FOR_CART],
+    ['JWT-35: a token from another issuer', () => signed({ aud: 'cart', ...OF_ANOTHER_ISSUER }), NOT_LIVE],
+    ['JWT-38: a forged token', () => forged('cart'), NOT_LIVE],
   ];
-  // One after the other: the token endpoint's record is known by its reason alone.
-  test.each(AT_EXCHANGE)('%s: by the token endpoint, and the call does not go out', async (_title, token, note) => {
+  // One at a time: only its reason identifies the token endpoint's record.
+  test.each(AT_EXCHANGE)('%s: by the token endpoint, and no call goes out', async (_title, token, note) => {
     const presented = bearer(await token());
     const before = refusalsOf(note);
     const answer = await callOut('/orders/7', presented);
@@ -295,7 +295,7 @@ describe('a token at the wrong place is refused there, and the log of that place
     expect(await exchangeCount()).toBe(asked);
   });
 
-  test('an audience that cart may not have: 403 at the outbound side, by the policy of the ingress', async () => {
+  test('an audience that cart may not request: 403 at the outbound side, by the policy of the ingress', async () => {
     const answer = await callOut('/billing/1', bearer(await tokenOfCart(cookie)));
     expect(answer.status).toBe(403);
     await recorded(cartSidecar, { id: idOf(answer), outbound: true, reason: 'exchange_refused' });
@@ -309,7 +309,7 @@ describe('a token at the wrong place is refused there, and the log of that place
   });
 });
 
-/** Exchanges that the ingress has refused to cart for one cause, as its audit log has them. */
+/** Exchanges that the ingress refused to cart for one cause, from its audit log. */
 const refusalsOf = (note: string) =>
   ingress.records.filter(
     (record) => record['event'] === 'token_refused' && record['clientId'] === 'cart' && record['note'] === note,
@@ -336,13 +336,13 @@ async function revokeAt(gateway: GatewayProcess, token: string): Promise<void> {
 }
 
 describe('the end of a session', () => {
-  test('stops the chain at every place within a second', async () => {
+  test('stops the chain everywhere within a second', async () => {
     const cookie = await logIn();
     const [ofCart, ofOrders] = [await tokenOfCart(cookie), await tokenOfOrders(cookie)];
     const places: Readonly<Record<string, () => Promise<RawResponse>>> = {
       ingress: () => get(ingress.port, '/cart/orders/7', cookie),
       'sidecar of cart': () => get(cartSidecar.port, '/cart/token', bearer(ofCart)),
-      // Kept there, from the exchange before: it is the sidecar of orders that refuses it.
+      // Cached there from the earlier exchange: the sidecar of orders refuses it.
       'outbound side of cart': () => callOut('/orders/7', bearer(ofCart)),
       'sidecar of orders': () => get(ordersSidecar.port, '/orders/7', bearer(ofOrders)),
     };
@@ -371,7 +371,7 @@ describe('the end of a session', () => {
     await recorded(ordersSidecar, { reason: 'token_invalid', note: 'token was revoked' });
     await recorded(cartSidecar, { reason: 'token_invalid', note: 'token was revoked' });
 
-    // Nothing new is to be had for it either.
+    // It cannot be exchanged either.
     const form = new URLSearchParams({
       grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
       subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
@@ -384,7 +384,7 @@ describe('the end of a session', () => {
     expect(json(exchanged)).toMatchObject({ error: 'invalid_request' });
   });
 
-  test('is not needed to stop one token: an operator revokes it at one gateway, and all others know', async () => {
+  test('is not needed to stop one token: revoking it at one gateway is enough', async () => {
     const cookie = await logIn();
     const [ofCart, ofOrders] = [await tokenOfCart(cookie), await tokenOfOrders(cookie)];
     const atOrders = async () => (await get(ordersSidecar.port, '/orders/7', bearer(ofOrders))).status;
@@ -395,7 +395,7 @@ describe('the end of a session', () => {
     expect((await get(ingress.port, '/cart/token', cookie)).status).toBe(200);
   });
 
-  test('of somebody else stops nothing', async () => {
+  test('stops no other session', async () => {
     const [mine, other] = [await logIn(), await logIn()];
     const ofOrders = await tokenOfOrders(mine);
     await post('/auth/logout', 'application/x-www-form-urlencoded', '', other, `Origin: ${PUBLIC_ORIGIN}`);

@@ -1,4 +1,4 @@
-/** A person at a terminal and in a real Chromium: the real program, and the pages on which the terminal is let in. */
+/** A person at a terminal and in a real Chromium: the real program, and the pages that authorize the terminal. */
 
 import { join } from 'node:path';
 import type { Page } from 'playwright-core';
@@ -27,7 +27,7 @@ beforeAll(async () => {
   stage = await CommandLineStage.start({
     upstream: upstream.origin,
     routes: [{ id: 'api', match: { path: '/api' }, credential: { service: ['ourselves'] } }],
-    // The real program has the real time.
+    // The real program uses the real clock.
     clocks: systemClocks,
     config: {
       publicOrigin: origin,
@@ -43,7 +43,7 @@ afterAll(async () => {
   await upstream[Symbol.asyncDispose]();
 });
 
-/** A browser of its own, in which alice logs in where she is asked to. */
+/** A separate browser, in which alice logs in when asked. */
 async function newPage(options: Parameters<TestBrowser['profile']>[0] = {}): Promise<Page> {
   const { context, page } = await browser.profile(options);
   onTestFinished(() => context.close());
@@ -61,14 +61,14 @@ async function shown(program: Program, pattern: RegExp): Promise<string> {
   return pattern.exec(program.err)?.[1] ?? '';
 }
 
-test('logs in by way of the browser, calls an API, and logs out', async () => {
+test('logs in through the browser, calls an API, and logs out', async () => {
   const env = { XDG_CONFIG_HOME: join(temporaryDirectory(), 'config') };
   const login = new Program(['login', origin, '--no-browser'], { env });
   const page = await newPage();
   await page.goto(await shown(login, /^(http:\S+)$/m));
   await logIn(page);
   await page.getByRole('heading', { name: 'Authorize the command line?' }).waitFor();
-  // The answer to the form leads to the program: the policy of the page has to allow that.
+  // The answer to the form redirects to the program, which the page's policy has to allow.
   await page.getByRole('button', { name: 'Allow' }).click();
   await page.getByRole('heading', { name: 'Go back to the terminal' }).waitFor();
   expect(await login.ended).toBe(0);
@@ -86,7 +86,7 @@ test('logs in by way of the browser, calls an API, and logs out', async () => {
   expect(await page.getByText('sallyport on Linux').count()).toBe(0);
 });
 
-test('logs in a terminal by its code', async () => {
+test('logs in a terminal by its user code', async () => {
   const env = { XDG_CONFIG_HOME: join(temporaryDirectory(), 'config') };
   const login = new Program(['login', origin, '--device'], { env });
   const page = await newPage();

@@ -1,4 +1,4 @@
-/** What a stranger sees first: `npm start`. */
+/** What a newcomer sees first: `npm start`. */
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
@@ -43,13 +43,13 @@ afterAll(async () => {
 
 const host = () => `Host: localhost:${port}`;
 
-test('says in one line that it is ready, with listeners, routes, store, configuration hash and the time it took', () => {
+test('prints one line when ready: listeners, routes, store, configuration hash and startup time', () => {
   expect(lines[0]).toMatch(
     /^sallyport \S+ is ready after \d+ ms: http:\/\/localhost:\d+ \(on 127\.0\.0\.1:\d+\), admin http:\/\/127\.0\.0\.1:\d+, 3 routes, store memory \(.*\), ES256 key in memory, configuration [0-9a-f]{12}, 0 warnings$/,
   );
 });
 
-test('the address in its first line is one that answers', async () => {
+test('answers at the address in its first line', async () => {
   const [, origin = ''] = /: (http:\S+) \(on 127\.0\.0\.1:/.exec(lines[0] ?? '') ?? [];
   const answer = await fetch(`${origin}/public`);
   expect([answer.status, ((await answer.json()) as { message: string }).message]).toEqual([
@@ -109,7 +109,7 @@ test('a port in use is reported in one clear line that says what to do, with exi
   ]);
 });
 
-test('opened in a browser, it leads to the login page', async () => {
+test('leads a browser to the login page', async () => {
   const answer = await rawRequest(port, requestHead('GET', '/', [host(), 'Accept: text/html']));
   expect([answer.status, answer.headers.get('location')]).toEqual([
     302,
@@ -117,7 +117,7 @@ test('opened in a browser, it leads to the login page', async () => {
   ]);
 });
 
-test('a person clicks through a login with the identity provider of the demo', async () => {
+test('a person logs in at the identity provider of the demo', async () => {
   await using browser = await TestBrowser.share();
   const { page } = await browser.profile();
   await page.goto(`http://localhost:${port}/`);
@@ -130,7 +130,7 @@ test('a person clicks through a login with the identity provider of the demo', a
   expect(await page.textContent('pre')).toMatch(/"roles": \[\s*"customer"\s*\]/);
 });
 
-test('Grace, who is no customer, is refused the orders; whoever is nobody is told so', async () => {
+test('Grace, who is not a customer, cannot see the orders; a cancelled login is refused', async () => {
   const origin = `http://localhost:${port}`;
   const start = `${origin}/auth/login?provider=demo&return_to=/api/orders`;
   const [grace, nobody] = [new PlainBrowser(), new PlainBrowser()];

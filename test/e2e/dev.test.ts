@@ -1,4 +1,4 @@
-/** `npm run dev`: the demo, which follows what a contributor changes. */
+/** `npm run dev`: the demo, which picks up a contributor's changes. */
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';

@@ -1,6 +1,5 @@
 /**
- * gRPC's own tests for implementations in other languages, with the client and the server of grpc-go: through the gateways of
- * two workloads, and without any.
+ * gRPC's own interoperability tests, with the client and the server of grpc-go, through the gateways of two workloads.
  *
  * @see https://github.com/grpc/grpc/blob/master/doc/interop-test-descriptions.md
  */

@@ -1,4 +1,4 @@
-/** HTTP/2 with clients that people use: Chromium and curl (nghttp2). Node's own and bare frames are in `test/listener/http2/`. */
+/** HTTP/2 with common clients: Chromium and curl (nghttp2). `test/listener/http2/` has Node's client and raw frames. */
 
 import { execFile } from 'node:child_process';
 import type { Socket } from 'node:net';

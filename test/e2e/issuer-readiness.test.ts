@@ -4,7 +4,7 @@ import { ecKeyPair, publicJwk } from '../support/issuers/forger.ts';
 import { answering, KeyServer } from '../support/issuers/key-server.ts';
 import { until } from '../support/until.ts';
 
-test('JWT-47: /readyz is red until the keys of every issuer were fetched once, and says whose are missing', async () => {
+test('JWT-47: /readyz fails until the keys of every issuer have been fetched once, and names the missing ones', async () => {
   await using server = await KeyServer.start((_request, response) => void response.writeHead(503).end());
   const issuer = { issuer: 'https://issuer.example', algorithms: ['ES256'] };
   await using instance = await startInstance({
@@ -32,11 +32,11 @@ test('JWT-47: /readyz is red until the keys of every issuer were fetched once, a
   });
   expect(before.body).not.toContain('issuer fixed');
 
-  // Nobody has to ask: the background tries again, a second after the first failure.
+  // No request is needed: the gateway retries in the background, a second after the first failure.
   server.behaviour = answering({ keys: [publicJwk(ecKeyPair())] });
   await until(async () => (await ready()).status === 200, 'the keys were fetched');
 
-  // R5: an issuer that a reload adds takes no replica away from those who can still be served.
+  // R5: an issuer that a reload adds does not make a replica unready for everyone else.
   instance.file.write({
     config: { issuers: { later: { ...issuer, jwksUrl: 'http://127.0.0.1:1/jwks.json' } } },
     routes: [{ id: 'api', match: { path: '/' }, credential: { service: ['later'] } }],

@@ -1,4 +1,4 @@
-/** A client that leaves, at whatever moment and in whatever manner, leaves nothing behind. */
+/** A client that disconnects leaves nothing behind, whenever and however it does. */
 
 import type { Socket } from 'node:net';
 import { describe, expect, test } from 'vitest';
@@ -10,7 +10,7 @@ import { counted } from '../support/telemetry/counted.ts';
 import { until } from '../support/until.ts';
 import { acceptHandshake, echoFrames, handshake } from '../support/websocket.ts';
 
-/** Of each manner a third: more than the connections to the upstream that are kept for later. */
+/** A third for each way to leave: more than the idle connections to the upstream that are kept. */
 const ROUNDS = 120;
 const CHUNK = `${(64 * 1024).toString(16)}\r\n${'x'.repeat(64 * 1024)}\r\n`;
 
@@ -73,14 +73,14 @@ const exchanges: readonly (readonly [title: string, request: (cookie: string) =>
   ['in the middle of an answer', (cookie) => get('/begun', cookie), /hello$/],
   ['in the middle of a stream', (cookie) => get('/stream', cookie), /xxx/],
   ['in the middle of an upload', (cookie) => `${post('/silent', cookie)}${'x'.repeat(5_000)}`, null],
-  ['in the middle of an upload that is answered already', (cookie) => `${post('/begun', cookie)}x`, /hello$/],
+  ['in the middle of an upload that was already answered', (cookie) => `${post('/begun', cookie)}x`, /hello$/],
   ['in the middle of a refused upload', (cookie) => `${post('/auth/nothing', cookie)}x`, /404/],
   ['in the middle of a request head', (cookie) => get('/whole', cookie).slice(0, -10), null],
   ['with requests behind the one in progress', (cookie) => get('/silent', cookie).repeat(5), null],
   ['in the middle of a WebSocket handshake', (cookie) => handshake('/silent', [cookie]), null],
 ];
 
-describe('a client that leaves', () => {
+describe('a client that disconnects', () => {
   test.each(exchanges)('%s leaves no socket, timer or count behind', async (_title, request, answer) => {
     await using upstream = await startUpstream();
     await using gateway = await startGateway({ upstream: upstream.origin, routes: [session] });
@@ -107,7 +107,7 @@ describe('a client that leaves', () => {
       async () => Object.values(await partsOf(gateway)).every((count) => count === 0),
       'nothing is in progress',
     );
-    // Idle connections to the upstream are kept for later; those that something was cut on are not.
+    // Idle connections to the upstream are kept for reuse; those with an interrupted exchange are not.
     await until(() => upstream.openConnections <= 30, 'the connections to the upstream are closed');
     await until(
       () => resources() <= before + 2 * upstream.openConnections,
@@ -142,7 +142,7 @@ describe('a client that leaves', () => {
     await until(() => resources() <= before, 'sockets and timers are back to what they were');
   });
 
-  test('while its session is looked up never reaches the upstream', async () => {
+  test('during its session lookup never reaches the upstream', async () => {
     await using upstream = await RecordingUpstream.start();
     await using gateway = await startGateway({ upstream: upstream.origin, routes: [session] });
     const cookie = await gateway.cookie();

@@ -1,4 +1,4 @@
-/** The life of the process: signals, exit codes, what it says. */
+/** The life of the process: signals, exit codes, output. */
 
 import { setTimeout } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
@@ -12,7 +12,7 @@ const get = (target: string) => requestHead('GET', target, [HOST]);
 const routes = [{ id: 'app', match: { path: '/' }, credential: 'none' }];
 
 describe('the process', () => {
-  test.each(['SIGTERM', 'SIGINT'] as const)('%s lets a request finish, and ends it with 0', async (signal) => {
+  test.each(['SIGTERM', 'SIGINT'] as const)('finishes a request on %s and exits with 0', async (signal) => {
     const held: (() => void)[] = [];
     await using upstream = await RecordingUpstream.start((_request, socket) => {
       held.push(() => void socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'));
@@ -28,12 +28,12 @@ describe('the process', () => {
     expect((await connection.response()).body.toString()).toBe('ok');
     expect(await gateway.ended).toEqual({ code: 0, signal: null });
     expect(gateway.stderr).toBe('');
-    // What was logged last is written.
+    // The last log lines are written.
     expect(gateway.records.at(-2)).toMatchObject({ path: '/slow', status: 200 });
     expect(gateway.records.at(-1)).toMatchObject({ msg: 'stopped' });
   });
 
-  test('S8: SIGUSR1 opens no debugger', async () => {
+  test('S8: opens no debugger on SIGUSR1', async () => {
     await using gateway = await GatewayProcess.start({ routes });
     gateway.signal('SIGUSR1');
     // A debugger would listen, and say so, long before all of these are answered.
@@ -43,36 +43,33 @@ describe('the process', () => {
     expect(gateway.stderr).toBe('');
   });
 
-  test.each(['0s', '200ms'])(
-    'with a delay of %s, SIGTERM resets nobody who sends on a kept connection',
-    async (delay) => {
-      await using upstream = await RecordingUpstream.start();
-      const config = { shutdown: { delay, timeout: '60s' }, log: { access: 'off' } };
-      await using gateway = await GatewayProcess.start({ upstream: upstream.origin, routes, config });
-      let atWork = 0;
-      /** Sends one request after the other, at a pace, until an answer closes the connection. */
-      const loop = async (paceMs: number): Promise<void> => {
-        await using connection = await RawConnection.open(gateway.port);
-        for (let answered = 1; ; answered += 1) {
-          connection.write(get('/'));
-          // Rejects when the connection ends before the answer.
-          const { status, headers } = await connection.response();
-          expect(status).toBe(200);
-          if (headers.get('connection') === 'close') return;
-          if (answered === 1) atWork += 1;
-          await setTimeout(paceMs);
-        }
-      };
-      const clients = Promise.all(Array.from({ length: 30 }, (_, index) => loop(2 * index)));
-      await upstream.received(200);
-      await until(() => atWork === 30, 'every client keeps a connection');
-      gateway.signal('SIGTERM');
-      await clients;
-      expect(await gateway.ended).toEqual({ code: 0, signal: null });
-    },
-  );
+  test.each(['0s', '200ms'])('resets no kept connection in use on SIGTERM with a delay of %s', async (delay) => {
+    await using upstream = await RecordingUpstream.start();
+    const config = { shutdown: { delay, timeout: '60s' }, log: { access: 'off' } };
+    await using gateway = await GatewayProcess.start({ upstream: upstream.origin, routes, config });
+    let atWork = 0;
+    /** Sends one request after the other, at a pace, until an answer closes the connection. */
+    const loop = async (paceMs: number): Promise<void> => {
+      await using connection = await RawConnection.open(gateway.port);
+      for (let answered = 1; ; answered += 1) {
+        connection.write(get('/'));
+        // Rejects when the connection ends before the answer.
+        const { status, headers } = await connection.response();
+        expect(status).toBe(200);
+        if (headers.get('connection') === 'close') return;
+        if (answered === 1) atWork += 1;
+        await setTimeout(paceMs);
+      }
+    };
+    const clients = Promise.all(Array.from({ length: 30 }, (_, index) => loop(2 * index)));
+    await upstream.received(200);
+    await until(() => atWork === 30, 'every client keeps a connection');
+    gateway.signal('SIGTERM');
+    await clients;
+    expect(await gateway.ended).toEqual({ code: 0, signal: null });
+  });
 
-  test('a second SIGTERM ends it at once, with 1', async () => {
+  test('exits with 1 at once on a second SIGTERM', async () => {
     await using upstream = await RecordingUpstream.start(() => {});
     await using gateway = await GatewayProcess.start({
       upstream: upstream.origin,
@@ -89,7 +86,7 @@ describe('the process', () => {
     expect(await connection.remainder()).toHaveLength(0);
   });
 
-  test('a request that does not finish is cut after shutdown.timeout, and it ends with 0', async () => {
+  test('cuts an unfinished request after shutdown.timeout and exits with 0', async () => {
     await using upstream = await RecordingUpstream.start(() => {});
     await using gateway = await GatewayProcess.start({
       upstream: upstream.origin,
@@ -104,7 +101,7 @@ describe('the process', () => {
     expect(await connection.remainder()).toHaveLength(0);
   });
 
-  test('SIGHUP reloads', async () => {
+  test('reloads on SIGHUP', async () => {
     await using first = await RecordingUpstream.start();
     await using second = await RecordingUpstream.start();
     await using gateway = await GatewayProcess.start({ upstream: first.origin, routes });
@@ -116,7 +113,7 @@ describe('the process', () => {
     }, 'the new configuration is in use');
   });
 
-  test('a port in use is reported in one line, with exit code 1', async () => {
+  test('reports a port in use in one line and exits with 1', async () => {
     await using taken = await GatewayProcess.start({ routes });
     await using gateway = await GatewayProcess.start({ routes, port: taken.port, isNotWaitedFor: true });
     expect(await gateway.ended).toEqual({ code: 1, signal: null });

@@ -1,4 +1,4 @@
-/** The end of a gateway: what is still served, what is finished, what is cut, and that it comes. */
+/** How a gateway ends: what it still serves, finishes and cuts, and that it does end. */
 
 import { connect } from 'node:net';
 import { describe, expect, test } from 'vitest';
@@ -13,7 +13,7 @@ const get = (target: string) => requestHead('GET', target, [HOST]);
 const routes = [{ id: 'app', match: { path: '/' }, credential: 'none' }];
 const shutdown = (delay: string, timeout: string) => ({ shutdown: { delay, timeout } });
 
-/** Whether somebody accepts connections on a port. */
+/** Whether anything accepts connections on a port. */
 const isOpen = (port: number) =>
   new Promise<boolean>((resolve) => {
     const socket = connect({ host: '127.0.0.1', port });
@@ -37,8 +37,8 @@ async function holdingUpstream() {
   return { upstream, release };
 }
 
-describe('an orderly end', () => {
-  test('accepts no more connections soon, however long the turns of the event loop are', async () => {
+describe('a graceful shutdown', () => {
+  test('soon stops accepting connections, however slow the event loop is', async () => {
     let nowMs = 0;
     const monotonicMs = () => {
       nowMs += 50;
@@ -47,11 +47,11 @@ describe('an orderly end', () => {
     await using gateway = await startGateway({ clocks: { wallMs: Date.now, monotonicMs } });
     const beganMs = nowMs;
     await gateway.gateway.drain();
-    // Many times as many turns are waited for where they are short.
+    // Where turns of the event loop are short, it waits for many times as many.
     expect(nowMs - beganMs).toBeLessThan(5_000);
   });
 
-  test('is announced before it comes: not ready, alive, still serving, and every answer closes its connection', async () => {
+  test('first is announced: not ready, alive, still serving, every answer closing its connection', async () => {
     await using upstream = await RecordingUpstream.start();
     await using instance = await startInstance({ upstream: upstream.origin, routes, config: shutdown('60s', '1s') });
     await using kept = await RawConnection.open(instance.port);
@@ -70,7 +70,7 @@ describe('an orderly end', () => {
     expect([own.status, own.headers.get('connection')]).toEqual([200, 'close']);
   });
 
-  test('lets what is under way finish, refuses new connections, closes idle ones', async () => {
+  test('finishes requests in progress, refuses new connections and closes idle ones', async () => {
     const { upstream, release } = await holdingUpstream();
     await using _ = upstream;
     await using instance = await startInstance({ upstream: upstream.origin, routes, config: shutdown('0s', '60s') });
@@ -93,7 +93,7 @@ describe('an orderly end', () => {
     expect(upstream.openConnections).toBe(0);
   });
 
-  test('a request on a kept connection is answered, and closes it, after the gateway has stopped accepting new ones', async () => {
+  test('answers a request on a kept connection and closes it, even after refusing new connections', async () => {
     await using upstream = await RecordingUpstream.start();
     await using instance = await startInstance({ upstream: upstream.origin, routes, config: shutdown('0s', '60s') });
     await using kept = await RawConnection.open(instance.port);
@@ -108,7 +108,7 @@ describe('an orderly end', () => {
     await end;
   });
 
-  test('comes also when a client keeps a connection on which it says nothing', async () => {
+  test('is not held up by a client that sends nothing', async () => {
     await using instance = await startInstance({ routes, config: shutdown('0s', '1h') });
     await using silent = await RawConnection.open(instance.port);
     await using kept = await RawConnection.open(instance.port);
@@ -119,7 +119,7 @@ describe('an orderly end', () => {
     expect(await kept.remainder()).toHaveLength(0);
   });
 
-  test('cuts what has not finished in time', async () => {
+  test('cuts requests that do not finish in time', async () => {
     const { upstream } = await holdingUpstream();
     await using _ = upstream;
     await using instance = await startInstance({ upstream: upstream.origin, routes, config: shutdown('0s', '300ms') });
@@ -131,14 +131,14 @@ describe('an orderly end', () => {
     await until(() => upstream.openConnections === 0, 'the upstream is told');
   });
 
-  test('asked for twice is one end', async () => {
+  test('happens once, even if asked for twice', async () => {
     await using instance = await startInstance({ routes, config: shutdown('50ms', '1s') });
     const ends = [instance.instance.drain(), instance.instance.drain()];
     expect(ends[0]).toBe(ends[1]);
     await Promise.all(ends);
   });
 
-  test('WS-15: WebSockets get 1001, not all in the same moment, before the time is over', async () => {
+  test('WS-15: closes WebSockets with 1001, spread out, before the timeout', async () => {
     await using upstream = await startEchoUpstream();
     await using instance = await startInstance({ upstream: upstream.origin, routes, config: shutdown('0s', '60s') });
     const clients = await Promise.all(Array.from({ length: 100 }, () => WebSocketClient.open(instance.port, '/ws')));
@@ -155,16 +155,16 @@ describe('an orderly end', () => {
     const end = instance.instance.drain();
     expect(await Promise.all(codes)).toEqual(Array(100).fill(1001));
     await end;
-    // A hundred in a second, were there no more: the last one is not told together with the first.
+    // The closes are spread over about a second: the last is not sent together with the first.
     const spreadMs = Math.max(...closedAtMs) - Math.min(...closedAtMs);
     expect(spreadMs).toBeGreaterThan(300);
     await until(() => upstream.openConnections === 0, 'the upstream has no connection any more');
   });
 
-  test('R12: a WebSocket that opens while the gateway ends is closed like the others, and holds nothing up', async () => {
+  test('R12: closes a WebSocket that opens meanwhile like the others, and is not held up by it', async () => {
     await using upstream = await startEchoUpstream();
     await using instance = await startInstance({ upstream: upstream.origin, routes, config: shutdown('0s', '1h') });
-    // The gateway answers on this one for a moment after it has begun to end.
+    // The gateway still answers on this connection for a moment after the shutdown begins.
     const connection = await RawConnection.open(instance.port);
     connection.write(get('/.well-known/jwks.json'));
     await connection.response();
@@ -179,7 +179,7 @@ describe('an orderly end', () => {
     await end;
   });
 
-  test('WebSockets that were opened under an earlier configuration are closed like the others', async () => {
+  test('closes WebSockets from an earlier configuration like the others', async () => {
     await using upstream = await startEchoUpstream();
     await using instance = await startInstance({ upstream: upstream.origin, routes, config: shutdown('0s', '60s') });
     await using client = await WebSocketClient.open(instance.port, '/ws');
@@ -194,8 +194,8 @@ describe('an orderly end', () => {
   });
 });
 
-describe('a start that fails', () => {
-  test('lets go of what it had opened', async () => {
+describe('a failed start', () => {
+  test('closes everything that it had opened', async () => {
     const before = openHandles();
     const taken = await startInstance();
     for (const listeners of [
@@ -215,7 +215,7 @@ describe('a start that fails', () => {
     await until(() => openHandles() <= before, 'nothing is open but what was before');
   });
 
-  test('says which address it does not have', async () => {
+  test('names an address that the machine does not have', async () => {
     const listeners = { public: { address: '203.0.113.7:8080' }, admin: { address: '127.0.0.1:0' } };
     await expect(startInstance({ config: { listeners } })).rejects.toThrow(
       'listeners.public.address: cannot listen on 203.0.113.7:8080: this machine does not have that address',

@@ -1,4 +1,4 @@
-/** What a gateway loads at its start: memory and time that every sidecar pays. */
+/** What a gateway loads at start: memory and time that every sidecar pays for. */
 
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -22,7 +22,7 @@ test('a gateway loads only the packages that its configuration uses, and no seco
     const loaded = JSON.parse(readFileSync(file, 'utf8')) as readonly string[];
     const packages = PACKAGES.filter((name) => loaded.some((it) => it.includes(`/node_modules/${name}/`)));
     expect(packages).toEqual(['@opentelemetry/api', 'jose', 'lru-cache', 'pino', 'prom-client', 'yaml', 'zod']);
-    // Of jose, what is used.
+    // Of jose, only the modules that are used.
     expect(loaded.filter((it) => /\/jose\/.*\/(?:jwe\/.*|webapi\/index\.js)/.test(it))).toEqual([]);
     // What an import statement of node:http loads: see src/lib/http/node-http.ts.
     expect(loaded.filter((it) => it.includes('undici'))).toEqual([]);

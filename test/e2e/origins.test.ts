@@ -1,6 +1,6 @@
 /**
- * One login for several origins, in a real Chromium: http://login.localhost, another origin of its site, and one of another
- * site. And what becomes of the fragment of a deep link on its way through a login.
+ * One login for several origins, in a real Chromium: http://login.localhost, another origin of its site, and one of
+ * another site. And what happens to the fragment of a deep link during a login.
  */
 
 import type { ConsoleMessage, Page } from 'playwright-core';
@@ -52,7 +52,7 @@ afterAll(async () => {
   for (const { stage } of Object.values(sites)) await stage[Symbol.asyncDispose]();
 });
 
-/** A profile of its own, and what the browser complains about in its console. */
+/** A new profile, and the complaints in the browser's console. */
 async function profile() {
   const { context, page } = await browser.profile();
   const complaints: string[] = [];
@@ -73,10 +73,10 @@ async function logInAtProvider(page: Page, { stage }: Site): Promise<void> {
 }
 
 describe.each(['lax', 'strict'])('with a session cookie SameSite=%s', (sameSite) => {
-  test('a login on one origin is one on all, each with a cookie of its own, and a logout ends all of them', async () => {
+  test('a login on one origin counts on all, each with its own cookie, and a logout ends them all', async () => {
     const { login, admin, shop } = sites[sameSite] as Site;
     const { context, page, refusals } = await profile();
-    // Fragments survive redirects, and with SameSite=Strict it is a page of ours that leads on.
+    // Fragments survive redirects, and with SameSite=Strict a page of the gateway redirects.
     const kept = (fragment: string) => (sameSite === 'lax' ? fragment : '');
     await page.goto(`${shop}/orders?page=2#item-7`);
     expect(new URL(page.url()).origin).toBe(login);
@@ -100,7 +100,7 @@ describe.each(['lax', 'strict'])('with a session cookie SameSite=%s', (sameSite)
   });
 });
 
-test('twenty tabs that a browser restores at once, without any cookie of the origin, each come back to their own address', async () => {
+test('twenty tabs restored at once without a cookie for the origin each return to their own address', async () => {
   const { login, shop } = sites['lax'] as Site;
   const { context, page } = await profile();
   await page.goto(`${login}/`);
@@ -127,7 +127,7 @@ describe('the fragment of a deep link', () => {
     await context.close();
   });
 
-  test('survives a login at a provider that knows the person, but not one that asks them in a form of its own', async () => {
+  test('survives a login at a provider that knows the person, but not at one that shows a form', async () => {
     const site = sites['lax'] as Site;
     const { context, page } = await profile();
     await page.goto(`${site.shop}/direct?x=1#first`);

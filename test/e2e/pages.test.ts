@@ -21,7 +21,7 @@ import {
   show,
 } from '../support/pages/pictures.ts';
 
-/** Pages that ask for nothing, or for a choice between equals. */
+/** Pages without a main action: they ask for nothing, or for a choice between equals. */
 const DONE = ['sessions', 'terminal-allowed', 'choose-a-provider', ...Object.keys(ADMIN_PAGES)];
 
 const TAGS = Object.keys(LANGUAGES) as Language[];
@@ -35,13 +35,13 @@ afterAll(() => browser[Symbol.asyncDispose]());
 /** What is seen of a page in a window of 320 pixels. */
 interface Seen {
   readonly name: string;
-  /** Addresses that were asked for. */
+  /** Addresses that it requested. */
   readonly asked: readonly string[];
   readonly counts: Readonly<Record<keyof typeof COUNTED, number>>;
   readonly language: string;
   readonly width: number;
   readonly smallTargets: readonly string[];
-  /** Of pages with a name of their own; the pages of the reasons differ in their words only. */
+  /** `null` for the pages of the reasons, which differ only in their words. */
   readonly more: { readonly axe: AxeProblems; readonly widthWithSpace: number } | null;
 }
 
@@ -90,20 +90,20 @@ async function look(language: Language): Promise<{ seen: readonly Seen[]; compla
   return { seen, complaints };
 }
 
-/** Its width when its reader sets as much space as WCAG 1.4.12 asks a page to bear. */
+/** Its width with the text spacing that WCAG 1.4.12 requires a page to tolerate. */
 async function widthWithSpace(page: Page): Promise<number> {
-  // The policy of the page allows no style of others, as an extension of a reader is not bound by it.
+  // The page's policy allows no foreign styles. An adopted style sheet bypasses it, as a reader's extension would.
   await page.evaluate(`document.adoptedStyleSheets = [new CSSStyleSheet()];
     document.adoptedStyleSheets[0].replaceSync('*{line-height:1.5!important;letter-spacing:.12em!important;word-spacing:.16em!important} p{margin-bottom:2em!important}')`);
   return widthOf(page);
 }
 
-/** One fact about each of them, by its name. */
+/** One fact about each page, by its name. */
 const each = <Fact>(seen: readonly Seen[], fact: (page: Seen) => Fact) =>
   Object.fromEntries(seen.map((page) => [page.name, fact(page)]));
 
 describe.each(TAGS)('every page in %s', (language) => {
-  test('is looked at', async () => {
+  test('is among those tested here', async () => {
     const names = (await walk(language)).seen.map(({ name }) => name);
     expect(names).toEqual([...Object.keys(galleryIn(language)), ...Object.keys(REASON_PAGES)]);
   });
@@ -113,21 +113,21 @@ describe.each(TAGS)('every page in %s', (language) => {
     expect(each(named, ({ more }) => more?.axe[colorScheme])).toEqual(each(named, () => []));
   });
 
-  test('WCAG 1.4.10, 2.5.8: fits 320 pixels, and what is pressed is at least 24 pixels in both directions', async () => {
+  test('WCAG 1.4.10, 2.5.8: fits 320 pixels, with controls at least 24 pixels wide and high', async () => {
     const { seen } = await walk(language);
     expect(each(seen, ({ width }) => width)).toEqual(each(seen, () => 320));
     expect(each(seen, (page) => page.smallTargets)).toEqual(each(seen, () => []));
   });
 
-  test('WCAG 1.4.12: still fits 320 pixels where its reader sets more space between lines, words and letters', async () => {
+  test('WCAG 1.4.12: still fits 320 pixels with more space between lines, words and letters', async () => {
     const named = (await walk(language)).seen.filter(({ more }) => more !== null);
     expect(each(named, ({ more }) => more?.widthWithSpace)).toEqual(each(named, () => 320));
   });
 
-  test('asks for nothing, breaks no rule of its policy, and has one heading and one main action', async () => {
+  test('loads nothing else, obeys its policy, and has one heading and one main action', async () => {
     const { seen, complaints } = await walk(language);
     expect(each(seen, ({ asked }) => asked)).toEqual(each(seen, () => ['https://shop.example.com/page']));
-    // Of some no action is the main one: their readers have come to look, or are done.
+    // Some have no main action: their readers came to look, or are done.
     const main = ({ name }: Seen) => (DONE.includes(name) ? 0 : 1);
     expect(each(seen, ({ counts }) => counts)).toEqual(
       each(seen, (page) => ({ foreign: 0, headings: 1, main: main(page), codes: 1, times: 1 })),
@@ -138,7 +138,7 @@ describe.each(TAGS)('every page in %s', (language) => {
 });
 
 describe('a logo', () => {
-  test('is shown under the policy of the page, with its own styles, in the colours of each scheme', async () => {
+  test('is shown under the page policy, with its own styles, in the colours of each scheme', async () => {
     const branded = Object.values(GALLERY).find(({ isBranded }) => isBranded === true);
     if (branded === undefined) throw new Error('no page with a logo');
     const { page } = await browser.emptyProfile();
@@ -162,7 +162,7 @@ describe('a logo', () => {
     await context.close();
   });
 
-  test('runs no script, even one that was never refused', async () => {
+  test('runs no script, even if its file was never checked', async () => {
     const { page } = await browser.emptyProfile();
     const hostile = Buffer.from(
       '<svg xmlns="http://www.w3.org/2000/svg" onload="parent.ran=1"><script>parent.ran=1;document.title="ran"</script></svg>',
@@ -184,16 +184,16 @@ describe('the screenshots in docs/images/pages', () => {
     ),
   );
 
-  test('are those of every page, in light and in dark, for desktop and phone', () => {
+  test('show every page, in light and dark, for desktop and phone', () => {
     const there = readdirSync(PICTURES).filter((file) => file.endsWith('.png'));
     expect(there.toSorted()).toEqual(expected.map(([file]) => file).toSorted());
   });
 
-  test('were taken of what the pages say now (otherwise: npm run screenshots)', () => {
+  test('show what the pages say now (otherwise: npm run screenshots)', () => {
     expect(picturedTexts()).toEqual(currentTexts());
   });
 
-  test('are as wide as their window, and small', () => {
+  test('are as wide as their window, in small files', () => {
     for (const [file, size] of expected) {
       const bytes = readFileSync(join(PICTURES, file));
       expect([file, bytes.readUInt32BE(16)]).toEqual([file, SIZES[size].width]);
@@ -206,12 +206,12 @@ describe('the screenshots in docs/images/pages', () => {
   /** Of a picture of the whole page. */
   const HEIGHT = 'Math.max(innerHeight, document.documentElement.scrollHeight)';
 
-  test('can be taken again, and show the same page', async () => {
+  test('show the same page when taken again', async () => {
     const { page, context } = await browser.profile({ colorScheme: 'light', viewport: SIZES.phone });
     for (const [name, it] of Object.entries(GALLERY)) {
       await show(page, written(it, it.pictured ?? 'en'));
       const height = await page.evaluate<number>(HEIGHT);
-      // Fonts differ between machines, and with them how a page wraps; a page that is gone or twice as long does not pass.
+      // Fonts differ between machines, so pages wrap differently; a page that is missing or twice as long fails.
       const before = readFileSync(join(PICTURES, pictureName(name, 'light', 'phone'))).readUInt32BE(20);
       expect([name, Math.abs(height / before - 1) < 0.3]).toEqual([name, true]);
     }

@@ -70,7 +70,7 @@ describe.each([
   ['formPost', 'lax'],
   ['formPost', 'strict'],
 ])('with responseMode %s and a session cookie SameSite=%s', (responseMode, sameSite) => {
-  test('a deep link leads through the provider and back to itself, logged in', async () => {
+  test('a deep link leads through the provider and back, logged in', async () => {
     const shop = await start({ responseMode }, sameSite);
     await using _stage = shop.stage;
     const { page } = await browser.emptyProfile();
@@ -78,7 +78,7 @@ describe.each([
     await logInThere(page, shop);
     await page.waitForURL(`${shop.origin}/orders?page=2&q=a%26b`);
     expect(await who(page, shop.origin)).toMatchObject({ subject: 'corporate|ada' });
-    // The page itself came with the session, too: without one, nothing reaches the service.
+    // The page itself was requested with the session, too: without one, nothing reaches the service.
     expect(shop.stage.upstream.requests.map(({ head }) => head.split(' HTTP/')[0])).toContain(
       'GET /orders?page=2&q=a%26b',
     );
@@ -89,7 +89,7 @@ test.each([
   ['query', 'lax'],
   ['formPost', 'strict'],
 ])(
-  'with responseMode %s and SameSite=%s, a route that requires more leads through the provider once, and back',
+  'with responseMode %s and SameSite=%s, a step-up leads through the provider once and back',
   async (responseMode, sameSite) => {
     const shop = await start({ responseMode }, sameSite, false, [
       { id: 'payouts', match: { path: '/payouts' }, credential: 'session', require: { acr: ['gold'], maxAge: '5m' } },
@@ -109,7 +109,7 @@ test.each([
   },
 );
 
-test('a login page with a form and a button: the policy of the page stops nothing, and the way back works', async () => {
+test('a login page with a form and a button: its policy blocks nothing, and going back works', async () => {
   const shop = await start({}, 'lax', true);
   await using _stage = shop.stage;
   const { page } = await browser.emptyProfile();
@@ -125,7 +125,7 @@ test('a login page with a form and a button: the policy of the page stops nothin
   expect(complaints.filter((text) => /Content Security Policy|Refused/i.test(text))).toEqual([]);
 });
 
-test('RP-Initiated Logout §2: a logout by the form of our page goes on at the provider, which the policy of the page does not stop', async () => {
+test('RP-Initiated Logout §2: the logout form redirects to the provider, which the page policy allows', async () => {
   const shop = await start({ logoutAtProvider: true }, 'strict');
   await using _stage = shop.stage;
   const { page } = await browser.emptyProfile();

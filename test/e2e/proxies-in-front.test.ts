@@ -1,4 +1,4 @@
-/** The gateway behind other programs: a cache that is shared, and a proxy that speaks HTTP/2 to it. One that is not installed is skipped. */
+/** The gateway behind a shared cache, and behind a proxy that speaks HTTP/2 to it; skipped where not installed. */
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -18,7 +18,7 @@ process.once('exit', () => {
   for (const child of running) child.kill('SIGKILL');
 });
 
-/** A program with its configuration in a directory of its own, until the end of the test. */
+/** A program with its configuration in its own directory, until the end of the test. */
 class Front implements AsyncDisposable {
   readonly port: number;
   readonly #directory: string;
@@ -85,7 +85,7 @@ describe.skipIf(NGINX === null)('nginx with a cache', () => {
       }
     }`;
 
-  test('SES-18: keeps no answer for one user that does not name shared caches, whatever the path looks like', async () => {
+  test('SES-18: stores no answer for one user unless it allows shared caches, whatever the path', async () => {
     await using upstream = await RecordingUpstream.start((request, socket) => {
       const said = decodeURIComponent(/\?([^ ]*)/.exec(request.head)?.[1] ?? '');
       const body = `for ${request.values('x-user-id')[0] ?? 'all'}`;
@@ -116,7 +116,7 @@ describe.skipIf(NGINX === null)('nginx with a cache', () => {
       const anonymous = await get(target);
       expect([target, anonymous.status, anonymous.headers.get('x-cache')]).toEqual([target, 401, undefined]);
     }
-    // What may be kept is: the cache works.
+    // It stores what it may: the cache works.
     const open = `/open?${says('Cache-Control: max-age=600')}`;
     for (const state of ['MISS', 'HIT']) expect((await get(open)).headers.get('x-cache')).toBe(state);
     const shared = `/asset?${says('Cache-Control: public, max-age=600')}`;
@@ -141,7 +141,7 @@ backend gateway
   server gateway 127.0.0.1:${gateway} proto h2
 `;
 
-  test('RFC 8441: opens WebSockets for clients of HTTP/1.1, and relays frames and close codes', async () => {
+  test('RFC 8441: opens WebSockets for HTTP/1.1 clients, and relays frames and close codes', async () => {
     await using upstream = await RecordingUpstream.start();
     await using echo = await startEchoUpstream();
     const chat = { id: 'chat', match: { path: '/chat' }, credential: 'session', upstream: 'chat' };

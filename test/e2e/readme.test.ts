@@ -21,7 +21,7 @@ let upstream: Server;
 let cookie: string;
 let authorization = '';
 
-/** Runs a script of the README, and stops where a command fails. */
+/** Runs a script of the README, and stops when a command fails. */
 const shell = (script: string) => commands.shell(`set -e\n${script}`);
 
 beforeAll(async () => {
@@ -61,7 +61,7 @@ test('a user can log in at localhost, and the service gets a token', async () =>
   expect(authorization).toMatch(/^Bearer /);
 });
 
-test('a POST needs the Origin that the README says, and is 403 without it', async () => {
+test('a POST needs the Origin that the README shows, and gets 403 without it', async () => {
   const bare = await answerTo('POST', '/api/orders', [`Cookie: ${cookie}`, 'Content-Length: 0']);
   expect([bare.status, (JSON.parse(bare.body.toString()) as { reason: string }).reason]).toEqual([
     403,

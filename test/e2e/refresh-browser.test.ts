@@ -1,4 +1,4 @@
-/** A single-page app in a real Chromium: what it can get, what it can read, and what other sites can make of it. */
+/** A single-page app in a real Chromium: what it can get, what it can read, and what other sites can do. */
 
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -66,7 +66,7 @@ const refresh = (page: Page) =>
     `fetch('/auth/refresh', { method: 'POST' }).then(async (it) => ({ status: it.status, body: await it.json() }))`,
   );
 
-test('the app logs in by the page, refreshes as often as it likes, and calls its API with what it gets', async () => {
+test('the app logs in on the page, refreshes as often as it likes, and calls its API with the token', async () => {
   const { page } = await browser.emptyProfile();
   await logIn(page);
   const first = await refresh(page);
@@ -83,7 +83,7 @@ test('the app logs in by the page, refreshes as often as it likes, and calls its
   expect(events(stage, 'refresh_reuse_detected')).toEqual([]);
 });
 
-test('no script reads the refresh cookie, and it goes to no other path', async () => {
+test('no script can read the refresh cookie, and the browser sends it to no other path', async () => {
   const { page, context } = await browser.emptyProfile();
   await logIn(page);
   const cookie = (await context.cookies(`${origin}/auth/refresh`)).find(({ name }) => name === '__Secure-refresh');
@@ -101,7 +101,7 @@ test('no script reads the refresh cookie, and it goes to no other path', async (
   expect(cookiesAtUpstream.filter((cookies) => cookies.includes('refresh'))).toEqual([]);
 });
 
-test('another site gets neither a token nor a refresh out of it', async () => {
+test('another site can obtain neither a token nor a refresh', async () => {
   const { page, context } = await browser.emptyProfile();
   await logIn(page);
   const before = (await context.cookies(`${origin}/auth/refresh`)).find(({ name }) => name === '__Secure-refresh');
@@ -114,7 +114,7 @@ test('another site gets neither a token nor a refresh out of it', async () => {
   expect(after?.value).toBe(before?.value);
 });
 
-test('logging out takes both cookies away, and leaves the one that names the device', async () => {
+test('logging out removes both cookies, and leaves the one that names the device', async () => {
   const { page, context } = await browser.emptyProfile();
   await logIn(page);
   const status = await page.evaluate<number>(`fetch('/auth/logout', { method: 'POST' }).then((it) => it.status)`);

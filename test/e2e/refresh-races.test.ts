@@ -1,9 +1,9 @@
 /**
- * Refreshes at the same moment, from five gateways in processes of their own over a real Redis: one successor each time,
- * and never a false verdict of theft.
+ * Concurrent refreshes at five gateways in separate processes over a real Redis: one successor each time, and never a
+ * false verdict of theft.
  *
- * A round is fifty refreshes with one token, ten by way of each process. `SALLYPORT_REFRESH_ROUNDS` sets how many there
- * are; by default as many as make fifteen hundred refreshes that race.
+ * A round is fifty refreshes with one token, ten through each process. `SALLYPORT_REFRESH_ROUNDS` sets the number of
+ * rounds; the default makes 1,500 racing refreshes.
  */
 
 import { setTimeout as pause } from 'node:timers/promises';
@@ -94,8 +94,8 @@ const sum = async (result: string) => {
 };
 
 /**
- * Refreshes with one token from everywhere at once; the successors that came out, and the answers that were none. Who is
- * answered first at each gateway goes on with the successor at once, while the others are still on their way.
+ * Refreshes with one token through all gateways at once; returns the distinct successors and the refusals. The first
+ * client of each gateway refreshes again with its successor, while the other requests are still in progress.
  */
 async function race(token: string) {
   const racing = gateways.flatMap((gateway) =>
@@ -116,7 +116,7 @@ const keyOf = (token: string) => `sallyport:r:${parseRefreshToken(token)?.family
 const verdicts = () => gateways.flatMap(({ process }) => process.stdout.match(/refresh_reuse_detected/g) ?? []);
 
 describe('five gateways over one Redis', () => {
-  test('REF-02: each of fifty refreshes at a time gets the one successor, in every race, and none counts as theft', async () => {
+  test('REF-02: give fifty concurrent refreshes the same successor, in every race, and report no theft', async () => {
     const startedMs = performance.now();
     const [first] = gateways as [Gateway];
     const last: string[] = [];
@@ -134,11 +134,11 @@ describe('five gateways over one Redis', () => {
     expect(await sum('kept')).toBe(ROUNDS * PROCESSES);
     expect([await sum('reused'), await sum('unknown'), await sum('failed')]).toEqual([0, 0, 0]);
     expect(verdicts()).toEqual([]);
-    // And each successor is the family's present token: too young to be replaced, and good.
+    // And each successor is the family's current token: valid, and too young to be replaced.
     for (const token of last.slice(-20)) expect((await race(token)).successors).toEqual([token]);
   }, 3_600_000);
 
-  test('REF-06: with a Redis that stalls in the middle of races, every retry gets the one successor', async () => {
+  test('REF-06: give every retry the same successor when Redis stalls during a race', async () => {
     await using impatient = await Gateway.start(redis.url, { commandTimeout: '250ms' });
     let refusals = 0;
     const untilAnswered = async (token: string) => {
@@ -153,7 +153,7 @@ describe('five gateways over one Redis', () => {
     for (let round = 0; round < 10; round++) {
       const token = await (gateways[0] as Gateway).logIn(`still-${round}`);
       const racing = Array.from({ length: 30 }, () => untilAnswered(token));
-      // Somewhere between the first command and the last answer, another place each time.
+      // Between the first command and the last answer, at a different point each time.
       await pause(round * 2);
       redis.freeze();
       const before = refusals;
@@ -168,13 +168,13 @@ describe('five gateways over one Redis', () => {
     expect(impatient.process.stdout).not.toContain('refresh_reuse_detected');
   });
 
-  test('REF-03: one that is killed between the rotation and its answer costs no client anything', async () => {
+  test('REF-03: lose no client when one is killed between a rotation and its answer', async () => {
     await using proxy = await RedisProxy.start(redis.port);
     await using doomed = await Gateway.start(proxy.url);
     const [survivor] = gateways as [Gateway];
     const token = await survivor.logIn('victim');
     const key = keyOf(token);
-    // The answer to the script that rotates, the only one with this word in it, does not arrive.
+    // The answer to the rotation script, the only one with this word in it, does not arrive.
     proxy.holdAnswersTo('kept');
     const unanswered = doomed.refresh(token).catch(() => null);
     await until(async () => (await redis.cli('HGET', key, 'g')) === '1', 'the token is rotated');

@@ -37,8 +37,8 @@ const gatewayOf = ({ instance }: TestInstance) => {
   return instance.localGateway;
 };
 
-describe('a configuration that is good', () => {
-  test('is applied, and a certificate that became unusable keeps its previous version: the answer and the log say so', async () => {
+describe('a valid configuration', () => {
+  test('is applied, keeping the previous version of an unusable certificate; the answer and the log say so', async () => {
     const authority = new TestAuthority();
     const { certificate, key } = authority.issue({ names: ['shop.example.com'] });
     const tls = { certificates: [{ certFile: 'tls.crt', keyFile: 'tls.key' }] };
@@ -104,7 +104,7 @@ describe('a configuration that is good', () => {
     expect(metrics).not.toContain(`sallyport_config_info{hash="${hashBefore}"}`);
   });
 
-  test('is picked up when its file changes, if that is watched', async () => {
+  test('is picked up when its watched file changes', async () => {
     await using upstream = await answering('ok')();
     await using instance = await startInstance({
       isWatched: true,
@@ -217,7 +217,7 @@ describe('a configuration that is good', () => {
     expect((await reload(instance)).result).toBe('applied');
   });
 
-  test('R4: is tried again when a file that it names and that was missing is there', async () => {
+  test('R4: is retried when a missing file that it names appears', async () => {
     await using upstream = await answering('ok')();
     await using instance = await startInstance({ isWatched: true, upstream: upstream.origin, routes: [PUBLIC] });
     const clientSecretFile = join(instance.file.directory, 'later.secret');
@@ -279,7 +279,7 @@ describe('a configuration that is good', () => {
     await until(() => isLast(1), 'the next good one is applied');
   });
 
-  test('R4: is tried again by itself when it was good and could not be applied', async () => {
+  test('R4: is retried automatically when it could not be applied', async () => {
     using file = new ConfigFileFixture();
     file.write({ routes: [PUBLIC] });
     let attempts = 0;
@@ -303,7 +303,7 @@ describe('a configuration that is good', () => {
     reloader.close();
   });
 
-  test('a configuration directory that goes away is logged and counted, and ends nothing', async () => {
+  test('a configuration directory that disappears is logged and counted, and stops nothing', async () => {
     await using upstream = await RecordingUpstream.start((_request, socket) => {
       socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
     });
@@ -363,7 +363,7 @@ describe('a configuration that is good', () => {
     expect(instance.log.text.length).toBe(lines);
   });
 
-  test('sends the tokens again that were minted before, unless they would be others by now', async () => {
+  test('reuses tokens that were minted before, unless their claims have changed', async () => {
     await using upstream = await RecordingUpstream.start();
     const withClaims = (title: string, claims: Record<string, string>) => ({
       upstream: upstream.origin,
@@ -390,7 +390,7 @@ describe('a configuration that is good', () => {
     expect(decodeJwt(await token())).toMatchObject({ sub: 'bob', email: 'bob@example.com' });
   });
 
-  test('names the keys that need a restart, again and again, until they have what they had', async () => {
+  test('names the keys that need a restart at every reload, until they are changed back', async () => {
     await using instance = await startInstance({ routes: [PUBLIC] });
     const withPort = (keepAlive: string, path: string) => ({
       routes: [{ ...PUBLIC, match: { path } }],
@@ -414,11 +414,11 @@ describe('a configuration that is good', () => {
   });
 });
 
-describe('a configuration that is not', () => {
+describe('an invalid configuration', () => {
   const broken: readonly (readonly [title: string, text: string, problem: RegExp])[] = [
-    ['is no YAML', 'version: [1\n', /yaml/i],
+    ['is not YAML', 'version: [1\n', /yaml/i],
     ['has an unknown key', 'version: 1\nrutes: []\n', /rutes/],
-    ['names a file that is not there', 'FILE', /does not exist/],
+    ['names a missing file', 'FILE', /does not exist/],
   ];
   test.each(broken)('changes nothing when it %s', async (_title, text, problem) => {
     await using upstream = await answering('ok')();
@@ -447,7 +447,7 @@ describe('a configuration that is not', () => {
     expect(await metricsOf(instance)).toContain('sallyport_config_last_reload_successful 1\n');
   });
 
-  test('is reported with every mistake in it and in its files at once', async () => {
+  test('is reported with all its mistakes at once, including those in its files', async () => {
     await using instance = await startInstance({ routes: [PUBLIC] });
     const [first, second] = ['one.json', 'two.json'].map((name) => instance.file.text(name, 'not JSON'));
     const issuer = (jwksFile = '') => ({ issuer: `https://${jwksFile.length}.test`, jwksFile, algorithms: ['ES256'] });
@@ -466,7 +466,7 @@ describe('a configuration that is not', () => {
     ]);
   });
 
-  test('changes nothing when a file that it names has no use, although it is there', async () => {
+  test('changes nothing when a file that it names exists but is unusable', async () => {
     await using upstream = await answering('ok')();
     await using instance = await startInstance({ upstream: upstream.origin, routes: [PUBLIC] });
     const { hash } = instance.instance.reloader.inUse;
@@ -486,7 +486,7 @@ describe('a configuration that is not', () => {
 });
 
 describe('requests', () => {
-  test('twenty reloads under load lose none, and every answer is whole and its own', async () => {
+  test('survive twenty reloads under load, each with its own complete answer', async () => {
     const echo = () =>
       RecordingUpstream.start((request, socket) => {
         const target = request.head.split(' ')[1] ?? '';
@@ -535,7 +535,7 @@ describe('requests', () => {
     expect(first.openConnections).toBeGreaterThan(0);
   });
 
-  test('one under way finishes on the configuration that it began with, and is counted under its route', async () => {
+  test('in progress finish on the configuration they began with, and are counted under its route', async () => {
     const held: (() => void)[] = [];
     await using upstream = await RecordingUpstream.start((_request, socket) => {
       held.push(() => void socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'));
@@ -565,7 +565,7 @@ describe('requests', () => {
     expect(metrics).toContain('sallyport_http_requests_total{route="a",method="GET",code_class="2xx"} 0\n');
   });
 
-  test('R2: requests under way finish, whatever they use and however many reloads come meanwhile', async () => {
+  test('R2: in progress finish, whatever they use and however many reloads happen', async () => {
     const held: (() => void)[] = [];
     await using upstream = await RecordingUpstream.start((_request, socket) => {
       socket.write('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\npa');
@@ -583,10 +583,10 @@ describe('requests', () => {
       expect((await reload(instance)).result).toBe('applied');
     };
     await begin();
-    // The next one has the same upstream and nothing under way, the one after it another.
+    // The next configuration has the same upstream and no requests, the one after it another upstream.
     await apply({ upstream: upstream.origin, routes: [{ ...PUBLIC, id: 'same' }] });
     await apply({ upstream: 'http://127.0.0.1:1', routes: [PUBLIC] });
-    // The first upstream again, as a new one, and then without it.
+    // The first upstream again, as a new one; then configurations without it.
     await apply({ upstream: upstream.origin, routes: [PUBLIC] });
     await begin();
     for (const at of [1, 2]) await apply({ upstream: `http://127.0.0.1:${at}`, routes: [PUBLIC] });
@@ -598,7 +598,7 @@ describe('requests', () => {
     await until(() => upstream.openConnections === 0, 'the upstream that is gone has no connection any more');
   });
 
-  test('one is done after the other, and however many are asked for while one is under way are one', async () => {
+  test('for a reload run one at a time, and all those made meanwhile share the next run', async () => {
     using file = new ConfigFileFixture();
     file.write({ routes: [PUBLIC] });
     const first = Promise.withResolvers<void>();
@@ -625,7 +625,7 @@ describe('requests', () => {
     });
     const asked = [reloader.reload()];
     await until(() => loads === 1, 'the first is under way');
-    // It has read the files, which may change now.
+    // It may already have read the files, so another load has to follow.
     asked.push(...Array.from({ length: 50 }, () => reloader.reload()));
     first.resolve();
     expect((await Promise.all(asked)).map(({ result }) => result)).toEqual(Array(51).fill('applied'));

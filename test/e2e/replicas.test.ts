@@ -1,6 +1,6 @@
 /**
- * Two replicas of the program, each in a process of its own, that share sessions by a real Redis: what one does, the other
- * knows; what neither can know is never "logged out" and never "let in".
+ * Two replicas of the program, each in its own process, that share sessions through a real Redis: what one does, the
+ * other knows; what neither can know is never "logged out" and never "let in".
  */
 
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -15,7 +15,7 @@ import { RedisServer } from '../support/redis.ts';
 import { RedisProxy } from '../support/redis-proxy.ts';
 import { until } from '../support/until.ts';
 
-/** Longer than the tests take: what is refused sooner was refused because of the feed. */
+/** Longer than the tests take: any earlier refusal comes from the feed. */
 const NEVER = '5m';
 
 let redis: RedisServer;
@@ -38,7 +38,7 @@ beforeEach(() => {
   upstream.reset();
 });
 
-/** A replica; `cache` goes over the defaults of `session.cache`. */
+/** A replica; `cache` overrides the defaults of `session.cache`. */
 const start = (url: string, cache: Record<string, unknown> = {}) =>
   GatewayProcess.start({
     files: { 'users.yaml': USERS },
@@ -53,7 +53,7 @@ const start = (url: string, cache: Record<string, unknown> = {}) =>
 const call = (replica: GatewayProcess, cookie: string) =>
   rawRequest(replica.port, requestHead('GET', '/orders', [HOST, cookie]));
 
-/** Logs alice in on a replica; her cookie as a header line. */
+/** Logs alice in on a replica; returns her cookie as a header line. */
 async function logIn(replica: GatewayProcess): Promise<string> {
   const body = JSON.stringify({ username: 'alice', password: PASSWORD });
   const head = requestHead('POST', '/auth/login', [HOST, JSON_TYPE, `Content-Length: ${body.length}`]);
@@ -76,7 +76,7 @@ const keyOf = (cookie: string) =>
   `sallyport:s:${sessionHandle(asSessionId(cookie.slice('Cookie: __Host-sid='.length)))}`;
 
 describe('with two replicas', () => {
-  test('SES-06: logged in on one, known on the other; logged out there, refused here, by the feed and not by rereading', async () => {
+  test('SES-06: a login on one is known on the other, and a logout, too, by the feed and not by rereading', async () => {
     await using one = await start(redis.url, { recheckAfter: NEVER });
     await using other = await start(redis.url, { recheckAfter: NEVER });
     const cookie = await logIn(one);
@@ -91,12 +91,12 @@ describe('with two replicas', () => {
     );
   });
 
-  test('SES-17: logging out everywhere and an operator end every session of a user, and its streams, on both', async () => {
+  test('SES-17: a logout everywhere, or an operator, ends all sessions and streams of a user on both', async () => {
     upstream.answer = (_request, socket) => void socket.write('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf');
     await using one = await start(redis.url, { recheckAfter: NEVER });
     await using other = await start(redis.url, { recheckAfter: NEVER });
     const [first, second, third] = [await logIn(one), await logIn(other), await logIn(other)];
-    // A stream under way on each; the upstream never ends its answer.
+    // A stream in progress on each; the upstream never ends its answer.
     await using streamOnOne = await RawConnection.open(one.port);
     streamOnOne.write(requestHead('GET', '/stream', [HOST, first]));
     await using streamOnOther = await RawConnection.open(other.port);
@@ -117,7 +117,7 @@ describe('with two replicas', () => {
     await answers(other, fourth, 401);
   });
 
-  test('a session that is deleted in Redis by hand is refused after recheckAfter', async () => {
+  test('a session deleted in Redis by hand is refused after recheckAfter', async () => {
     await using one = await start(redis.url, { recheckAfter: '500ms' });
     const cookie = await logIn(one);
     await answers(one, cookie, 200);
@@ -125,7 +125,7 @@ describe('with two replicas', () => {
     await answers(one, cookie, 401);
   });
 
-  test('SES-07: Redis stands still: 503 for unknown sessions, the known go on; it goes on: so do all', async () => {
+  test('SES-07: while Redis stalls, unknown sessions get 503 and known ones still work; then all do', async () => {
     await using one = await start(redis.url, { recheckAfter: '100ms', feedTimeout: '200ms', outageGrace: NEVER });
     await using other = await start(redis.url, { outageGrace: '0s', feedTimeout: '200ms' });
     const [known, unknown] = [await logIn(one), await logIn(other)];
@@ -141,7 +141,7 @@ describe('with two replicas', () => {
       expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0);
       expect(refused.headers.has('set-cookie')).toBe(false);
       expect((await call(one, known)).status).toBe(200);
-      // Without grace nobody is served from memory, and still nobody is logged out.
+      // Without a grace, nobody is served from memory, but nobody is logged out either.
       await answers(other, unknown, 503);
       const page = await rawRequest(other.port, requestHead('GET', '/', [HOST, unknown, ...FROM_OUR_PAGE]));
       expect([page.status, page.headers.has('location')]).toEqual([503, false]);
@@ -152,7 +152,7 @@ describe('with two replicas', () => {
     await answers(other, unknown, 200);
   });
 
-  test('a replica whose feed is cut stops trusting its cache: a session that ended meanwhile is not served', async () => {
+  test('a replica whose feed is cut stops trusting its cache, so a session that ended meanwhile is not served', async () => {
     await using here = await start(redis.url, { recheckAfter: NEVER });
     await using cutOff = await start(proxy.url, { recheckAfter: NEVER, feedTimeout: '200ms', outageGrace: '0s' });
     const cookie = await logIn(here);

@@ -1,6 +1,7 @@
 /**
- * Revalidations at the same moment, by five gateways in processes of their own over a real Redis: the provider is asked once
- * about each session, and nobody is logged out. Its refresh tokens are good for one use, so a second question would end the session.
+ * Concurrent revalidations by five gateways in separate processes over a real Redis: the provider is asked once about
+ * each session, and nobody is logged out. Its refresh tokens are good for one use, so a second question would end the
+ * session.
  *
  * `SALLYPORT_REVALIDATIONS` sets how many sessions are due at once; by default forty.
  */
@@ -38,7 +39,7 @@ beforeAll(async () => {
     upstream: `http://127.0.0.1:${(upstream.address() as AddressInfo).port}`,
     config: {
       store: { redis: { url: redis.url } },
-      // None of it is over while the test runs.
+      // No request is rejected for waiting in a queue while the test runs.
       listeners: { public: { limits: { maxQueueDelay: '1m' } } },
       login: {
         oidc: [
@@ -79,7 +80,7 @@ async function logIn({ port }: GatewayProcess): Promise<string> {
   return id;
 }
 
-/** Logs in as many times as there are sessions, at all gateways in turn. */
+/** Logs in once for each session, at all gateways in turn. */
 async function logInAll(): Promise<readonly string[]> {
   const ids: string[] = [];
   for (let count = 0; count < SESSIONS; count += 1) {
@@ -89,7 +90,7 @@ async function logInAll(): Promise<readonly string[]> {
   return ids;
 }
 
-/** Makes the last answer of the provider about every session older than it is. */
+/** Backdates the provider's last answer about every session. */
 async function age(sessionIds: readonly string[], byMs: number): Promise<void> {
   await using store = await openStore(redis.url);
   const source = { issuer: provider.issuer, endpoints: null, clientId: provider.clientId };
@@ -103,7 +104,7 @@ async function age(sessionIds: readonly string[], byMs: number): Promise<void> {
   }
 }
 
-/** One request of each session at each gateway, all at once; how many got which status. */
+/** Sends one request of each session to each gateway, all at once; counts the answers by status. */
 async function use(sessionIds: readonly string[]): Promise<Record<number, number>> {
   const statuses = await Promise.all(
     sessionIds.flatMap((id) =>
@@ -120,7 +121,7 @@ async function use(sessionIds: readonly string[]): Promise<Record<number, number
   return counts;
 }
 
-/** Tokens, codes and the like that stand in Redis in clear. */
+/** Tokens, codes and the like that are in Redis unencrypted. */
 async function secretsIn(server: RedisServer): Promise<readonly string[]> {
   const keys = (await server.cli('KEYS', 'sallyport:s:*')).split('\n').slice(0, 20);
   const values = await Promise.all(keys.map((key) => server.cli('GET', key)));
@@ -144,7 +145,7 @@ describe('five gateways over one Redis', () => {
     ['in the background of their requests', 2 * HOUR_MS],
     ['while their requests wait, because the grace is over', 20 * HOUR_MS],
   ])(
-    'REF-02: sessions that are due at once are asked about once each, %s',
+    'REF-02: ask the provider once about each session that is due, %s',
     async (_how, ageMs) => {
       const sessionIds = await logInAll();
       await age(sessionIds, ageMs);

@@ -1,7 +1,7 @@
 /**
  * Nothing secret in any output: the program itself, with a Redis that asks for a password, goes through logins, calls,
  * refusals, broken dependencies and a broken configuration; then everything that it wrote, answered and stored is
- * searched for every secret that it had in hand.
+ * searched for every secret that it handled.
  */
 
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
@@ -59,7 +59,7 @@ test('LOG-01: no password, session id, token, cookie or key is in any log, metri
       JSON.stringify({ username: 'alice', password }),
     );
 
-  // What goes well.
+  // What succeeds.
   const sessionId = idIn(await login(PASSWORD));
   const cookie = `Cookie: __Host-sid=${sessionId}`;
   expect(
@@ -158,7 +158,7 @@ test('LOG-01: no password, session id, token, cookie or key is in any log, metri
     Redis: stored,
     spans: collector.bytes,
   };
-  // Each of them has what it is searched in: an output that is empty would prove nothing.
+  // None of the outputs is empty, which would prove nothing.
   expect(outputs['standard output']).toContain('"event":"login"');
   expect(outputs['standard output']).toContain('"reason":"store_unavailable"');
   expect(outputs['the admin listener']).toContain('sallyport_http_requests_total');
@@ -166,7 +166,7 @@ test('LOG-01: no password, session id, token, cookie or key is in any log, metri
   expect(outputs.Redis).toContain('carol');
   for (const name of ['POST /auth/login', 'store read', 'mint token', 'verify token', 'hash password'])
     expect(outputs.spans).toContain(name);
-  // Nor anything that says who it was: spans are open to more people than logs.
+  // Nor do they say who it was: more people can read spans than logs.
   expect(outputs.spans).not.toMatch(/alice|carol|serviceaccount/);
   expect(collector.requests[0]?.headers.authorization).toBe(`Bearer ${COLLECTOR_SECRET}`);
   const found = Object.entries(outputs).flatMap(([output, text]) =>
@@ -218,11 +218,11 @@ function processOptions(
 const idIn = (answer: RawResponse): string =>
   /__Host-sid=([A-Za-z0-9_-]{43})/.exec(answer.headers.get('set-cookie') ?? '')?.[1] ?? '';
 
-/** An answer but for the header line that hands a new cookie over: the one place where a session id belongs. */
+/** An answer without the header line that sets a new cookie: the one place where a session id belongs. */
 const withoutNewCookie = ({ head, body }: RawResponse): string =>
   `${head.replace(/^set-cookie: __Host-sid=[^;\r\n]*/gim, '')}\n${body.toString('latin1')}`;
 
-/** Every key of a small Redis, and what is in it. */
+/** Every key of a small Redis, and its contents. */
 async function contentOf(redis: RedisServer): Promise<string> {
   const keys = (await redis.cli('KEYS', '*')).split('\n');
   const values = await Promise.all(

@@ -26,7 +26,7 @@ import { RedisProxy } from '../support/redis-proxy.ts';
 import { BUSY_MS, until } from '../support/until.ts';
 import { startEchoUpstream, WebSocketClient } from '../support/websocket.ts';
 
-/** Promise 5 of the README, on a machine that has nothing else to do. */
+/** Promise 5 of the README, on an idle machine. */
 const BOUND_MS = 1_000;
 const SOURCE = { requestId: null, client: null };
 
@@ -41,7 +41,7 @@ afterAll(async () => {
   authority[Symbol.dispose]();
 });
 
-/** Patient, since on a busy machine Redis is kept waiting itself. */
+/** Patient, since a busy machine delays Redis as well. */
 const store = (url: string, more: object = {}) => ({ redis: { url, ...more } });
 
 function startIngress(url: string, more: object = {}): Promise<TestGateway> {
@@ -108,7 +108,7 @@ function throws(act: () => unknown): boolean {
   }
 }
 
-/** Milliseconds from the beginning of an act until a token is refused. */
+/** Milliseconds from the start of an action until a token is refused. */
 async function refusedAfterMs(sidecar: { port: number }, token: string, act: () => Promise<unknown>) {
   const startedMs = performance.now();
   await act();
@@ -150,7 +150,7 @@ describe('two gateways and one Redis', () => {
     expect(delaysMs.at(-1)).toBeLessThan(BOUND_MS + BUSY_MS);
   });
 
-  test('the client gets the answer to every bad token; log, audit log and metric know why', async () => {
+  test('a revoked token is answered like any bad token; log, audit log and metric say why', async () => {
     const { token, handle } = await userToken(ingress, 'carol');
     await refusedAfterMs(sidecar, token, () => ingress.gateway.sessions.end(handle, 'operator'));
     const answer = await call(sidecar, token);
@@ -168,17 +168,17 @@ describe('two gateways and one Redis', () => {
     expect(sidecar.log.text).not.toContain(token);
   });
 
-  test('by jti: that token and no other, also when the sidecar has verified it before', async () => {
+  test('by jti: refuses that token and no other, even after the sidecar has verified it', async () => {
     const [token, other] = await Promise.all([authority.token({ jti: 'one' }), authority.token({ jti: 'two' })]);
     for (let i = 0; i < 2; i++) expect((await call(sidecar, token)).status).toBe(200);
     expect(await refusedAfterMs(sidecar, token, () => revoke(ingress, byJti(token)))).toBeLessThan(BOUND_MS + BUSY_MS);
     expect((await call(sidecar, other)).status).toBe(200);
   });
 
-  test('by session: it ends, and its tokens are refused', async () => {
+  test('by session: ends it and refuses its tokens', async () => {
     const { token, handle, cookie } = await userToken(ingress, 'dave');
     expect((await call(sidecar, token)).status).toBe(200);
-    // At the sidecar this time: the news goes the other way as well.
+    // At the sidecar this time: revocations go the other way as well.
     const delayMs = await refusedAfterMs(sidecar, token, () => revoke(sidecar, { kind: 'session', handle }));
     expect(delayMs).toBeLessThan(BOUND_MS + BUSY_MS);
     await until(
@@ -187,7 +187,7 @@ describe('two gateways and one Redis', () => {
     );
   });
 
-  test('by subject: what it holds is refused, and what it gets in a later second is not', async () => {
+  test('by subject: refuses its current tokens, but not those minted in a later second', async () => {
     const token = await authority.token({ sub: 'cart' });
     const forUser = await authority.token({ sub: 'erin', act: { sub: 'cart' } });
     const stranger = await authority.token({ sub: 'stock' });
@@ -203,7 +203,7 @@ describe('two gateways and one Redis', () => {
     expect((await call(sidecar, token)).status).toBe(401);
   });
 
-  test('the tokens of a user are revoked, the session goes on: the ingress sends new ones, and not the ones in reuse', async () => {
+  test('revoking the tokens of a user keeps the session: the ingress mints new ones instead of reusing them', async () => {
     const { token, cookie } = await userToken(ingress, 'frank');
     const request = { kind: 'subject', subject: 'frank', issuer: null, lifetimeMs: null } as const;
     await refusedAfterMs(sidecar, token, () => revoke(ingress, request));
@@ -214,7 +214,7 @@ describe('two gateways and one Redis', () => {
     }, 'what the ingress sends is accepted');
   });
 
-  test('WS-14: the WebSocket of a token that is revoked is closed with 1008, and its stream is cut; those of others go on', async () => {
+  test('WS-14: revoking a token closes its WebSocket with 1008 and cuts its stream; others continue', async () => {
     await using echo = await startEchoUpstream();
     await using streaming = await RecordingUpstream.start((_request, socket) => {
       socket.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n');
@@ -251,7 +251,7 @@ describe('two gateways and one Redis', () => {
     expect(chat.log.records).toContainEqual(expect.objectContaining({ ...why, route: 'chat' }));
   });
 
-  test('a verifier that starts later knows what was revoked before, from its first request on', async () => {
+  test('a verifier that starts later knows earlier revocations from its first request on', async () => {
     const { token, handle } = await userToken(ingress, 'grace');
     const service = await authority.token({ jti: 'early' });
     await ingress.gateway.sessions.end(handle, 'operator');
@@ -263,18 +263,18 @@ describe('two gateways and one Redis', () => {
     expect((await call(late, service)).status).toBe(401);
   });
 
-  test('what Redis keeps lives no longer than the longest token', async () => {
+  test('Redis keeps a revocation no longer than the longest token lives', async () => {
     const { handle } = await userToken(ingress, 'heidi');
     await redis.cli('DEL', 'sallyport:revocations');
     await ingress.gateway.sessions.end(handle, 'operator');
-    // An ingress that accepts no service tokens: upstreamToken.lifetime, and what clocks may differ by.
+    // An ingress that accepts no service tokens: upstreamToken.lifetime, and the tolerated clock skew.
     const leftMs = Number(await redis.cli('PTTL', 'sallyport:revocations'));
     expect(leftMs).toBeGreaterThan(120_000);
     expect(leftMs).toBeLessThanOrEqual(120_000 + 600_000);
   });
 });
 
-test('a reload that lets tokens live longer keeps the ends of sessions for longer, and a grace that it brings counts', async () => {
+test('a reload with longer token lifetimes keeps ended sessions for longer, and its outage grace applies', async () => {
   await using redis = await RedisServer.start();
   await using gateway = await startIngress(redis.url);
   const keptMs = async (handle: SessionHandle) => {
@@ -294,7 +294,7 @@ test('a reload that lets tokens live longer keeps the ends of sessions for longe
 });
 
 describe('an outage', () => {
-  test('a sidecar that is cut off accepts what it has not heard of, and refuses it within a second of being back', async () => {
+  test('a sidecar that is cut off accepts tokens revoked meanwhile, and refuses them within a second of reconnecting', async () => {
     await using redis = await RedisServer.start();
     await using proxy = await RedisProxy.start(redis.port);
     await using ingress = await startIngress(redis.url);
@@ -322,7 +322,7 @@ describe('an outage', () => {
     expect(performance.now() - backMs).toBeLessThan(BOUND_MS + BUSY_MS);
   });
 
-  test('Redis stops and goes on (SIGSTOP): what was revoked before and after is refused, by both gateways', async () => {
+  test('after Redis stops and continues (SIGSTOP), both gateways refuse what was revoked before and since', async () => {
     await using redis = await RedisServer.start();
     await using ingress = await startIngress(redis.url, SOON_UNANSWERED);
     await using sidecar = await startSidecar(ingress, redis.url, { store: store(redis.url, SOON_UNANSWERED) });
@@ -346,7 +346,7 @@ describe('an outage', () => {
     expect((await call(sidecar, before)).status).toBe(401);
   });
 
-  test('RDS-07: Redis is killed and comes back empty: the gateways write down again what they know, for one that starts then', async () => {
+  test('RDS-07: when Redis restarts empty, the gateways record again what they know, for one that starts later', async () => {
     const redis = await RedisServer.start();
     await using ingress = await startIngress(redis.url);
     await using sidecar = await startSidecar(ingress, redis.url);
@@ -373,7 +373,7 @@ describe('an outage', () => {
     await redis[Symbol.asyncDispose]();
   });
 
-  test('with revocation.outageGrace, a token that may have been revoked is a 503 after it, and a revoked one stays a 401', async () => {
+  test('after revocation.outageGrace, a token that may have been revoked gets 503, and a revoked one still 401', async () => {
     await using redis = await RedisServer.start();
     await using proxy = await RedisProxy.start(redis.port);
     await using ingress = await startIngress(redis.url);
@@ -398,7 +398,7 @@ describe('an outage', () => {
     expect((await call(sidecar, bad)).status).toBe(401);
   });
 
-  test('with revocation.outageGrace, a verifier that has never reached its store accepts nothing', async () => {
+  test('with revocation.outageGrace, a verifier that never reached its store accepts nothing', async () => {
     await using redis = await RedisServer.start();
     await using ingress = await startIngress(redis.url);
     await redis.kill();
@@ -410,7 +410,7 @@ describe('an outage', () => {
 });
 
 describe('a Cluster', () => {
-  test('a session, a token and a subject that are revoked at one gateway are refused by the other, and by one that starts later', async () => {
+  test('carries revocations of a session, a token and a subject to another gateway, and to one that starts later', async () => {
     await using cluster = await RedisCluster.start();
     await using ingress = await startIngress(cluster.url);
     await using sidecar = await startSidecar(ingress, cluster.url);
@@ -438,7 +438,7 @@ describe('a Cluster', () => {
 });
 
 describe('several workers', () => {
-  test('what an operator revokes is refused by each of them', async () => {
+  test('all refuse what an operator revokes', async () => {
     await using redis = await RedisServer.start();
     await using ingress = await startIngress(redis.url);
     const upstreamToken = { algorithm: 'HS256', secretFile: 'token.secret' };

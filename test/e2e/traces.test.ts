@@ -1,6 +1,6 @@
 /**
- * One trace through the whole: worker processes with a real Redis, a service behind them with the real OpenTelemetry SDK, and
- * Prometheus, which reads the exemplars.
+ * One trace from end to end: worker processes with a real Redis, a service behind them with the real OpenTelemetry SDK,
+ * and Prometheus, which reads the exemplars.
  */
 
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -39,7 +39,7 @@ afterAll(async () => {
 });
 
 describe('with several workers', () => {
-  test('the spans of the gateway, its store and the service behind it are one trace', async () => {
+  test('the spans of the gateway, its store and the service behind it form one trace', async () => {
     const cookie = await openWorkerSession(gateway, 'bob');
     expect((await rawRequest(gateway.port, requestHead('GET', '/mine', [HOST, cookie]))).status).toBe(200);
     await until(() => collector.spans.some(({ attributes }) => attributes['sallyport.route'] === 'app'), 'it is sent');
@@ -62,7 +62,7 @@ describe('with several workers', () => {
     expect(opened?.attributes['sallyport.store.lookups']).toBeGreaterThan(0);
   });
 
-  test('each is an instance of its own, and their exemplars are merged', async () => {
+  test('each worker is a separate instance, and their exemplars are merged', async () => {
     const instances = () =>
       new Set(collector.spans.map(({ resource }) => resource['service.instance.id']).filter(Boolean));
     await until(async () => {
@@ -80,7 +80,7 @@ describe('with several workers', () => {
     );
   });
 
-  test('A2: the service records by itself what the gateway does not record', async () => {
+  test('A2: the service itself records requests that the gateway does not', async () => {
     gateway.rewrite(options(0));
     expect((await gateway.admin('/-/reload', { method: 'POST' })).status).toBe(200);
     const parentless = () =>
@@ -95,7 +95,7 @@ describe('with several workers', () => {
 
 const PROMETHEUS = findProgram(['prometheus']);
 
-test.skipIf(PROMETHEUS === null)('Prometheus reads the metrics as OpenMetrics, with the exemplars', async () => {
+test.skipIf(PROMETHEUS === null)('Prometheus reads the metrics as OpenMetrics, with exemplars', async () => {
   const port = await freePort();
   const config = gateway.file.text(
     'prometheus.yml',

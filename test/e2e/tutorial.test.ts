@@ -41,13 +41,13 @@ describe.skipIf(findProgram(['curl']) === null)('the tutorial on a laptop (needs
 
   afterAll(() => commands[Symbol.asyncDispose]());
 
-  test('4: without a key there is 401, with the reason that the page names', () => {
+  test('4: a request without a key gets 401, with the reason that the page names', () => {
     const answer = shell(scriptWith('curl -i http://localhost:8080/orders'));
     expect(answer).toContain('401 Unauthorized');
     expect(answer).toContain('"reason":"credential_missing"');
   });
 
-  test('5: the login sets the cookie, and the application gets a token in its place', () => {
+  test('5: the login sets the cookie, and the application gets a token instead', () => {
     const login = shell(scriptWith('/auth/login').replace('"PASSWORD"', `"${commands.password}"`));
     expect(login).toMatch(/set-cookie: (?:__Host-)?sid=/i);
     const answer = JSON.parse(shell(scriptWith('curl -b cookies.txt http://localhost:8080/orders\n'))) as object;
@@ -57,7 +57,7 @@ describe.skipIf(findProgram(['curl']) === null)('the tutorial on a laptop (needs
     expect(claims).toMatch(/aud: 'app'/);
   });
 
-  test('6: a route that is added applies by itself; explain says what it does, and so does a request', async () => {
+  test('6: an added route applies automatically; explain and a request show what it does', async () => {
     commands.write(CONFIG, commands.read(CONFIG).replace('routes:\n', `routes:\n${route}`));
     await until(() => commands.output.includes('configuration reloaded'), 'the route is in use');
     expect(shell(scriptWith('sallyport explain'))).toMatch(/Verdict +refused/);
@@ -67,7 +67,7 @@ describe.skipIf(findProgram(['curl']) === null)('the tutorial on a laptop (needs
     shell(scriptWith('--replace'));
   });
 
-  test('8: an operator ends the session, and the cookie is worth nothing', () => {
+  test('8: an operator ends the session, and the cookie no longer works', () => {
     expect(shell(scriptWith('sallyport sessions revoke'))).toContain('"reason":"session_unknown"');
   });
 });

@@ -1,4 +1,4 @@
-/** The program while its logs cannot be written: it serves, counts, recovers, and ends when it is told to. */
+/** The program while its logs cannot be written: it serves, counts, recovers, and ends when told to. */
 
 import { execFileSync } from 'node:child_process';
 import { closeSync, constants, existsSync, mkdtempSync, openSync, readFileSync, renameSync, rmSync } from 'node:fs';
@@ -11,12 +11,12 @@ import { GatewayProcess } from '../support/process.ts';
 import { RawConnection, requestHead } from '../support/raw-client.ts';
 import { until } from '../support/until.ts';
 
-/** Refused, so that each request is audited; the path makes the line of the access log as long as it gets. */
+/** Refused, so that each request is audited; the path makes its access log line as long as possible. */
 const REFUSED = requestHead('GET', `/${'x'.repeat(7_000)}`, [HOST]);
 
 const BATCH = 50;
 
-/** Sends refused requests until `isDone`, with one answer for each; asked with their number. */
+/** Sends refused requests, each of which is answered, until `isDone` accepts their number. */
 async function refuse(gateway: GatewayProcess, isDone: (count: number) => boolean | Promise<boolean>): Promise<void> {
   await using client = await RawConnection.open(gateway.port);
   for (let count = 0; !(await isDone(count)); count += BATCH) {
@@ -32,7 +32,7 @@ async function lost(gateway: GatewayProcess, output: string): Promise<number> {
   return Number(new RegExp(`^sallyport_log_lines_lost_total\\{output="${output}"\\} (\\d+)$`, 'm').exec(text)?.[1]);
 }
 
-test('R1: an audit file on a full disk ends nothing, and is written when there is room', async () => {
+test('R1: an audit file on a full disk stops nothing, and is written when there is room', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'sallyport-audit-'));
   onTestFinished(() => rmSync(directory, { recursive: true }));
   const auditFile = join(directory, 'audit.log');
@@ -49,12 +49,12 @@ test('R1: an audit file on a full disk ends nothing, and is written when there i
   renameSync(auditFile, `${auditFile}.1`);
   gateway.signal('SIGHUP');
   await refuse(gateway, (count) => count === BATCH);
-  await until(() => existsSync(auditFile) && deniedIn(auditFile) === BATCH, 'it is opened anew');
+  await until(() => existsSync(auditFile) && deniedIn(auditFile) === BATCH, 'it is reopened');
   gateway.signal('SIGTERM');
   expect(await gateway.ended).toEqual({ code: 0, signal: null });
 });
 
-test('R1: standard output on a full disk ends nothing', async () => {
+test('R1: standard output on a full disk stops nothing', async () => {
   const full = openSync('/dev/full', 'w');
   onTestFinished(() => closeSync(full));
   await using gateway = await GatewayProcess.start({ stdoutTo: full });
@@ -63,7 +63,7 @@ test('R1: standard output on a full disk ends nothing', async () => {
   expect(await gateway.ended).toEqual({ code: 0, signal: null });
 });
 
-test('R1: standard output that no one reads blocks nothing; what was lost is counted and reported', async () => {
+test('R1: standard output that no one reads blocks nothing; lost lines are counted and reported', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'sallyport-pipe-'));
   const path = join(directory, 'pipe');
   execFileSync('mkfifo', [path]);

@@ -25,11 +25,11 @@ beforeAll(async () => {
 });
 afterAll(() => redis[Symbol.asyncDispose]());
 
-/** Workers that wait long for what they have begun. */
+/** Workers with a long shutdown timeout for requests in progress. */
 const options = (upstream: string, more: Record<string, unknown> = {}) =>
   workerOptions(redis.url, upstream, { shutdown: { timeout: '60s' }, ...more });
 
-/** Statuses of several requests, each on a connection of its own: the workers take turns. */
+/** Statuses of several requests, each on its own connection: the workers take turns. */
 async function statuses(gateway: GatewayProcess, count: number, request: string): Promise<number[]> {
   const responses = await Promise.all(Array.from({ length: count }, () => rawRequest(gateway.port, request)));
   return responses.map(({ status }) => status);
@@ -48,7 +48,7 @@ async function workerPids(gateway: GatewayProcess): Promise<number[]> {
   return children.trim().split(' ').map(Number);
 }
 
-describe('two workers that come back to what they were', () => {
+describe('two workers of one gateway', () => {
   let upstream: RecordingUpstream;
   let gateway: GatewayProcess;
   beforeAll(async () => {
@@ -63,10 +63,10 @@ describe('two workers that come back to what they were', () => {
     await until(async () => (await gateway.status('/readyz')) === 200, 'both are ready');
   });
 
-  /** How much a total has grown since it was this. */
+  /** How much a total has grown from an earlier value. */
   const grownFrom = async (before: number | null, name: string) => ((await metric(gateway, name)) ?? 0) - (before ?? 0);
 
-  test('know the sessions that either has opened, and refuse them when they are revoked', async () => {
+  test('accept sessions that either opened, and refuse them once revoked', async () => {
     const ended = 'sallyport_sessions_ended_total{cause="operator"}';
     const before = await metric(gateway, ended);
     const cookie = await openWorkerSession(gateway, 'bob');
@@ -88,7 +88,7 @@ describe('two workers that come back to what they were', () => {
       connection.write(request);
       const { status, headers } = await connection.response();
       expect(status).toBe(401);
-      // Whichever of them answered is the one that remembers it.
+      // Only the worker that answered remembers the request.
       const id = headers.get('x-request-id') ?? '';
       const recent = await (await gateway.admin(`/api/requests?id=${id}`)).json();
       expect(recent).toMatchObject({ request: { id, status: 401, reason: 'session_unknown' } });
@@ -101,7 +101,7 @@ describe('two workers that come back to what they were', () => {
   });
 
   test.skipIf(process.platform !== 'linux')(
-    'R14: accept connections by themselves, even while the primary does nothing',
+    'R14: accept connections themselves, even while the primary is stopped',
     async () => {
       const before = await metric(gateway, REQUESTS);
       process.kill(gateway.pid, 'SIGSTOP');
@@ -110,14 +110,14 @@ describe('two workers that come back to what they were', () => {
       } finally {
         process.kill(gateway.pid, 'SIGCONT');
       }
-      // Sixteen connections by chance at the same one of two: once in 30,000 runs.
+      // All sixteen connections reach the same worker by chance once in 30,000 runs.
       const pids = await workerPids(gateway);
       expect(pids).toHaveLength(2);
       expect(await grownFrom(before, REQUESTS)).toBe(16);
     },
   );
 
-  test('look like one gateway to a scraper, and no total goes down when one ends', async () => {
+  test('look like one gateway to a scraper, and no total decreases when one ends', async () => {
     const DURATIONS = 'sallyport_http_request_duration_seconds_count{route="open",code_class="2xx"}';
     const RESTARTS = 'sallyport_workers_restarts_total';
     const [requests, durations, restarts] = [
@@ -145,7 +145,7 @@ describe('two workers that come back to what they were', () => {
     expect(await grownFrom(requests, REQUESTS)).toBe(30);
   });
 
-  test('are one gateway on the admin page: a row for each process, and sums of what they counted', async () => {
+  test('are one gateway on the admin page: a row for each process, and summed counts', async () => {
     const authorization = `Basic ${btoa(`me:${ADMIN_TOKEN}`)}`;
     const rowsOf = async (path: string) => {
       const text = await (await gateway.admin(path, { headers: { authorization } })).text();
@@ -168,15 +168,15 @@ describe('two workers that come back to what they were', () => {
     expect((await rowsOf('/upstreams'))[1]).toMatch(/^app http:\/\/\S+ HTTP\/1\.1 takes requests /);
   });
 
-  test('one that dies while it is asked is left out of the answer, which does not wait for it', async () => {
-    // Lines about what earlier tests did may still come: the log is written once a second.
+  test('one that dies while it is asked is left out of the answer without delay', async () => {
+    // Lines from earlier tests may still come: the log is written once a second.
     const beganMs = Date.now();
     const [victim = 0] = await workerPids(gateway);
     process.kill(victim, 'SIGSTOP');
     const health = gateway.admin('/readyz');
     const metrics = gateway.admin('/metrics');
-    // The primary has passed both on once it has answered many later requests. One is not enough: it may come on a connection that is open
-    // already, and be faster than these.
+    // Once the primary has answered many later requests, it has passed both on. One is not enough: it may use an open
+    // connection and overtake these.
     for (let later = 0; later < 100; later += 1) expect(await gateway.status('/livez')).toBe(200);
     process.kill(victim, 'SIGKILL');
     const answers = await Promise.all([health, metrics]);
@@ -193,7 +193,7 @@ describe('two workers that come back to what they were', () => {
     );
   });
 
-  test('an operation that one does not answer is done by the other one', async () => {
+  test('one performs the operation that the other does not answer', async () => {
     const cookie = await openWorkerSession(gateway, 'carol');
     const { sessions } = (await (await gateway.admin('/api/sessions?subject=carol')).json()) as {
       sessions: { handle: string }[];
@@ -210,7 +210,7 @@ describe('two workers that come back to what they were', () => {
     await until(async () => (await statuses(gateway, 8, request)).every((status) => status === 401), 'both refuse it');
   });
 
-  test('reload together: a configuration that one refuses is in use in none', async () => {
+  test('reload together: a configuration that one rejects is used by neither', async () => {
     const APPLIED = 'sallyport_config_reloads_total{result="applied"}';
     const REJECTED = 'sallyport_config_reloads_total{result="rejected"}';
     const [applied, rejected] = [await metric(gateway, APPLIED), await metric(gateway, REJECTED)];
@@ -224,14 +224,14 @@ describe('two workers that come back to what they were', () => {
     expect(((await response.json()) as { problems: string[] }).problems.join()).toContain('bad.json');
     expect(await statuses(gateway, 8, get('/open'))).toEqual(Array(8).fill(200));
     expect(await metric(gateway, 'sallyport_config_last_reload_successful')).toBe(0);
-    // Once for the request, and once more where the file is noticed to have changed.
+    // Once for the request, and again if the changed file is noticed.
     expect(await grownFrom(rejected, REJECTED)).toBeGreaterThanOrEqual(1);
     expect(await grownFrom(applied, APPLIED)).toBe(0);
     gateway.rewrite(options(upstream.origin));
     expect((await gateway.admin('/-/reload', { method: 'POST' })).status).toBe(200);
   });
 
-  test('S8: SIGUSR1 opens no debugger in any of them', async () => {
+  test('S8: open no debugger on SIGUSR1', async () => {
     for (const pid of await workerPids(gateway)) process.kill(pid, 'SIGUSR1');
     for (let probe = 0; probe < 50; probe += 1) expect(await gateway.status('/readyz')).toBe(200);
     expect(gateway.stderr).toBe('');
@@ -239,7 +239,7 @@ describe('two workers that come back to what they were', () => {
 });
 
 describe('two workers', () => {
-  test('R14: do not share their address with something else that listens there', async () => {
+  test('R14: do not share their address with another program', async () => {
     await using other = await RecordingUpstream.start();
     const port = Number(new URL(other.origin).port);
     await using gateway = await GatewayProcess.start({ ...options(other.origin), port, isNotWaitedFor: true });
@@ -249,7 +249,7 @@ describe('two workers', () => {
     );
   });
 
-  test('one that is killed is replaced, with the configuration that was last applied', async () => {
+  test('one that is killed is replaced, with the last applied configuration', async () => {
     await using first = await RecordingUpstream.start();
     await using second = await RecordingUpstream.start();
     await using gateway = await GatewayProcess.start(options(first.origin));
@@ -262,7 +262,7 @@ describe('two workers', () => {
         { process: 'worker 2', problem: null, kept: [] },
       ],
     });
-    // Worse than the configuration in use: a worker that read it would not start.
+    // Invalid: a worker that read it would not start.
     gateway.file.text('sallyport.yaml', 'version: [');
     const before = await workerPids(gateway);
     for (const victim of before) process.kill(victim, 'SIGKILL');
@@ -276,39 +276,36 @@ describe('two workers', () => {
     await until(() => ends().length === 2, 'both ends are logged');
   });
 
-  test.skipIf(process.platform !== 'linux')(
-    'one that becomes ready while another one applies a configuration applies it, too',
-    async () => {
-      await using first = await RecordingUpstream.start();
-      await using second = await RecordingUpstream.start();
-      await using gateway = await GatewayProcess.start(options(first.origin));
-      await using probes = new AsyncDisposableStack();
-      const [slow = 0, victim = 0] = await workerPids(gateway);
-      process.kill(slow, 'SIGSTOP');
-      try {
-        // Another one starts when the one that is stopped has not said for five seconds what is in the files.
-        process.kill(victim, 'SIGKILL');
-        await until(async () => !(await workerPids(gateway)).includes(victim), 'it has ended');
-        gateway.rewrite(options(second.origin));
-        const reloaded = gateway.admin('/-/reload', { method: 'POST' });
-        await until(async () => {
-          probes.use(await RawConnection.open(gateway.port)).write(get('/open'));
-          return first.requests.length > 0;
-        }, 'another one is ready, with the configuration before');
-        // No later reload comes to its help.
-        gateway.file.text('sallyport.yaml', 'version: [');
-        process.kill(slow, 'SIGCONT');
-        expect(await (await reloaded).json()).toMatchObject({ result: 'applied' });
-      } finally {
-        process.kill(slow, 'SIGCONT');
-      }
-      expect(await statuses(gateway, 16, get('/open?later'))).toEqual(Array(16).fill(200));
-      expect(second.requests.filter(({ head }) => head.includes('?later'))).toHaveLength(16);
-    },
-  );
+  test.skipIf(process.platform !== 'linux')('one that becomes ready during a reload applies it, too', async () => {
+    await using first = await RecordingUpstream.start();
+    await using second = await RecordingUpstream.start();
+    await using gateway = await GatewayProcess.start(options(first.origin));
+    await using probes = new AsyncDisposableStack();
+    const [slow = 0, victim = 0] = await workerPids(gateway);
+    process.kill(slow, 'SIGSTOP');
+    try {
+      // A new worker starts when the stopped one has not passed on its files for five seconds.
+      process.kill(victim, 'SIGKILL');
+      await until(async () => !(await workerPids(gateway)).includes(victim), 'it has ended');
+      gateway.rewrite(options(second.origin));
+      const reloaded = gateway.admin('/-/reload', { method: 'POST' });
+      await until(async () => {
+        probes.use(await RawConnection.open(gateway.port)).write(get('/open'));
+        return first.requests.length > 0;
+      }, 'another one is ready, with the configuration before');
+      // No later reload can help.
+      gateway.file.text('sallyport.yaml', 'version: [');
+      process.kill(slow, 'SIGCONT');
+      expect(await (await reloaded).json()).toMatchObject({ result: 'applied' });
+    } finally {
+      process.kill(slow, 'SIGCONT');
+    }
+    expect(await statuses(gateway, 16, get('/open?later'))).toEqual(Array(16).fill(200));
+    expect(second.requests.filter(({ head }) => head.includes('?later'))).toHaveLength(16);
+  });
 
   test.skipIf(process.platform !== 'linux')(
-    'one that cannot apply what was reloaded while it started starts again, with it',
+    'one that cannot apply a reload during its start restarts with it',
     async () => {
       await using first = await RecordingUpstream.start();
       await using second = await RecordingUpstream.start();
@@ -319,7 +316,7 @@ describe('two workers', () => {
       let next = 0;
       await until(async () => {
         next = (await workerPids(gateway)).find((pid) => !before.includes(pid)) ?? 0;
-        // Before it has become the program of its own, its primary waits for it.
+        // Until it has executed its own program, the primary is blocked.
         return next !== 0 && readFileSync(`/proc/${next}/environ`, 'latin1').includes('NODE_UNIQUE_ID=');
       }, 'another one is being started');
       process.kill(next, 'SIGSTOP');
@@ -332,14 +329,14 @@ describe('two workers', () => {
       }
       await until(async () => {
         first.reset();
-        // Its end cuts requests on it.
+        // Its exit cuts requests on it.
         const answers = await statuses(gateway, 16, get('/open')).catch(() => []);
         return answers.length === 16 && first.requests.length === 0 && (await gateway.status('/readyz')) === 200;
       }, 'both have it');
     },
   );
 
-  test('R15: one that is killed is replaced although files of the configuration have become unusable', async () => {
+  test('R15: one that is killed is replaced even if files of the configuration have become unusable', async () => {
     await using upstream = await RecordingUpstream.start();
     await using gateway = await GatewayProcess.start(options(upstream.origin));
     gateway.file.text('token.secret', 'short');
@@ -356,17 +353,17 @@ describe('two workers', () => {
       }, 'others are started');
       await allReady();
     };
-    // By what the other one has read, and by what their primary has.
+    // First with what the other worker has read, then with what the primary has.
     await replace((await workerPids(gateway)).slice(0, 1));
     await replace(await workerPids(gateway));
     const cookie = await openWorkerSession(gateway, 'bob');
     expect(await statuses(gateway, 8, get('/', [cookie]))).toEqual(Array(8).fill(200));
     const text = 'files of the configuration cannot be used; starting with what was read before';
-    // One that is killed may take its last lines with it.
+    // A killed worker may lose its last lines.
     await until(() => gateway.records.filter(({ msg }) => msg === text).length >= 2, 'both have logged it');
   });
 
-  test('R5: one that is killed while Redis is away is replaced, and the replica stays ready', async () => {
+  test('R5: one that is killed while Redis is down is replaced, and the replica stays ready', async () => {
     await using upstream = await RecordingUpstream.start();
     await using proxy = await RedisProxy.start(redis.port);
     const store = { redis: { url: proxy.url, connectTimeout: '200ms', commandTimeout: '200ms' } };
@@ -382,7 +379,7 @@ describe('two workers', () => {
     expect(await statuses(gateway, 8, get('/open'))).toEqual(Array(8).fill(200));
   });
 
-  test('SIGTERM to all of them at once lets requests finish, and ends everything with 0', async () => {
+  test('finish requests and exit with 0 when all processes get SIGTERM at once', async () => {
     const held: (() => void)[] = [];
     await using upstream = await RecordingUpstream.start((_request, socket) => {
       held.push(() => void socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'));
@@ -403,7 +400,7 @@ describe('two workers', () => {
     }
     expect(await gateway.ended).toEqual({ code: 0, signal: null });
     for (const pid of pids) expect(() => process.kill(pid, 0)).toThrow('ESRCH');
-    // Every line of every process is whole: `records` parses them all.
+    // Every line of every process is complete: `records` parses them all.
     expect(gateway.records.filter(({ path }) => path === '/open')).toHaveLength(6);
     expect(gateway.stderr).toBe('');
   });
@@ -427,7 +424,7 @@ describe('two workers', () => {
     }
   });
 
-  test('log whole lines, however many of them there are at once', async () => {
+  test('log complete lines, however many at once', async () => {
     await using upstream = await RecordingUpstream.start();
     await using gateway = await GatewayProcess.start(options(upstream.origin));
     const client = async () => {
@@ -443,7 +440,7 @@ describe('two workers', () => {
     expect(gateway.records.filter(({ route }) => route === 'open')).toHaveLength(16 * 100);
   });
 
-  test('a mistake that only shows when a worker starts is reported in one line, with exit code 1', async () => {
+  test('report a mistake that shows only at their start in one line, with exit code 1', async () => {
     await using taken = await GatewayProcess.start();
     await using gateway = await GatewayProcess.start({
       ...options('http://127.0.0.1:1'),
@@ -457,9 +454,9 @@ describe('two workers', () => {
   });
 });
 
-test('the built program runs its workers from what was built', async () => {
+test('run from the build when the program does', async () => {
   const root = fileURLToPath(new URL('../../', import.meta.url));
-  // Inside of the tree, so that packages are found, and not `dist/` itself, which others may be using.
+  // Inside the tree, so that packages are found, but not `dist/` itself, which may be in use.
   mkdirSync(join(root, 'node_modules/.cache'), { recursive: true });
   const place = mkdtempSync(join(root, 'node_modules/.cache/built-'));
   try {
