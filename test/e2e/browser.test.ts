@@ -271,7 +271,9 @@ describe('a person in trouble', () => {
 });
 
 describe('a page of another site', () => {
-  /** A page whose form submits itself to the gateway. Another port of `localhost` is the same site, 127.0.0.1 is not. */
+  /**
+   * A page whose form submits itself to the gateway. Another port of `localhost` is the same site, 127.0.0.1 is not.
+   */
   async function attack(
     page: Page,
     host: string,

@@ -34,7 +34,7 @@ const destination = (token: Record<string, unknown>) => ({
 });
 const clients = { c: { clientSecretFile: 'x', serviceTokens: { a: {} } } };
 
-/** Every key by which the configuration sets the lifetime of a token that the gateway mints. */
+/** Every configuration key that sets the lifetime of a token that the gateway mints. */
 const LIFETIMES: readonly (readonly [
   key: string,
   ofSession: boolean,
@@ -52,14 +52,14 @@ const LIFETIMES: readonly (readonly [
 ];
 
 describe.each(LIFETIMES)('%s', (_key, ofSession, config) => {
-  test('goes up to the cap, and not beyond', () => {
+  test('is accepted up to the cap and not beyond', () => {
     expect(check(config(MAX_TOKEN_LIFETIME_MS)).error?.issues).toBeUndefined();
     expect(check(config(MAX_TOKEN_LIFETIME_MS + 1)).error?.issues.map(({ message }) => message)).toEqual([
       `must be at most ${formatDuration(MAX_TOKEN_LIFETIME_MS)}`,
     ]);
   });
 
-  test('is one for which signing keys stay published, and revocations are kept', () => {
+  test('determines how long signing keys stay published and revocations are kept', () => {
     const lifetimeMs = MAX_TOKEN_LIFETIME_MS - 7;
     const parsed = parse(config(lifetimeMs));
     expect(longestSignedMs(parsed)).toBe(lifetimeMs);
@@ -70,7 +70,7 @@ describe.each(LIFETIMES)('%s', (_key, ofSession, config) => {
   });
 });
 
-test('the lifetimes above are all that the configuration has, and their sections hand them to the list', () => {
+test('the configuration has no lifetimes but these, and their sections add them to the list', () => {
   const src = join(import.meta.dirname, '../../src');
   const uses = globSync('**/section.ts', { cwd: src }).map((path) => readFileSync(join(src, path), 'utf8'));
   const counts = uses.map((text) => [
@@ -81,7 +81,7 @@ test('the lifetimes above are all that the configuration has, and their sections
   for (const [count, hasList] of counts) expect(hasList).toBe(Number(count) > 0);
 });
 
-test('the service token of a call without a token counts, though no key sets its lifetime', () => {
+test('the service token for a call without a token counts, although no key sets its lifetime', () => {
   const server = { tokenUrl: 'https://as.example/token', clientId: 'c', clientSecretFile: 'x' };
   const config = (whenMissing: string) =>
     parse({ ...destination({ exchange: { ...server, whenMissing } }), upstreamToken: { lifetime: '5s' } });
@@ -89,7 +89,7 @@ test('the service token of a call without a token counts, though no key sets its
   expect(longestSignedMs(config('refuse'))).toBe(5_000);
 });
 
-test('a token of a session is never accepted for longer than the largest lifetime and the largest skew twice', () => {
+test('a session token is accepted for at most the longest lifetime plus twice the largest clock skew', () => {
   const skew = (ms: number) =>
     check({
       issuers: { one: { issuer: 'https://one.example', jwksFile: 'x', algorithms: ['ES256'], clockSkew: `${ms}ms` } },
@@ -107,22 +107,22 @@ describe('how long a revocation is kept', () => {
   });
 
   test.each([
-    ['as upstream tokens live', {}, 2 * MINUTE_MS + CLOCK_LEEWAY_MS],
+    ['as long as an upstream token', {}, 2 * MINUTE_MS + CLOCK_LEEWAY_MS],
     [
-      'as access tokens live, where those live longer',
+      'as long as an access token, if that lives longer',
       { refresh: { accessToken: { lifetime: '7m' } } },
       17 * MINUTE_MS,
     ],
-    ['as long as tokens may live that are accepted', issuer('30m'), 30 * MINUTE_MS + CLOCK_LEEWAY_MS],
-    ['an hour at most', issuer('48h'), 60 * MINUTE_MS + CLOCK_LEEWAY_MS],
-  ])('that of a session: %s', (_title, config, ms) => {
+    ['as long as the longest accepted token', issuer('30m'), 30 * MINUTE_MS + CLOCK_LEEWAY_MS],
+    ['at most an hour', issuer('48h'), 60 * MINUTE_MS + CLOCK_LEEWAY_MS],
+  ])('of a session: %s', (_title, config, ms) => {
     expect(longestSessionTokenMs(parse(config))).toBe(ms);
   });
 
   test.each([
-    ['an hour at least', {}, 60 * MINUTE_MS + CLOCK_LEEWAY_MS],
-    ['as the longest that is accepted', issuer('48h'), 48 * 60 * MINUTE_MS + CLOCK_LEEWAY_MS],
-  ])('that of a subject, or of a token whose exp is not known: %s', (_title, config, ms) => {
+    ['at least an hour', {}, 60 * MINUTE_MS + CLOCK_LEEWAY_MS],
+    ['as long as the longest accepted token', issuer('48h'), 48 * 60 * MINUTE_MS + CLOCK_LEEWAY_MS],
+  ])('of a subject, or of a token with unknown exp: %s', (_title, config, ms) => {
     expect(longestTokenMs(parse(config))).toBe(ms);
   });
 });

@@ -1,7 +1,8 @@
 /**
- * The image itself, built from the Dockerfile and unpacked (docker/build-without-engine.sh), run as Kubernetes runs it under the
- * restricted Pod Security Standard: as 65532, on a read-only root, without capabilities. Building takes minutes, so this runs
- * only where `SALLYPORT_IMAGE` names the directory with `root` and `image.json`, as root on Linux.
+ * The image itself, built from the Dockerfile and unpacked (docker/build-without-engine.sh), run as Kubernetes runs it
+ * under the restricted Pod Security Standard: as 65532, on a read-only root, without capabilities. A build takes
+ * minutes, so this runs only where `SALLYPORT_IMAGE` names the directory with `root` and `image.json`, as root on
+ * Linux.
  */
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
@@ -84,7 +85,7 @@ routes:
     rmSync(mounted, { recursive: true, force: true });
   });
 
-  /** A command in the image, in a mount namespace of its own: nothing can be written, and the configuration is mounted. */
+  /** A command in the image, in its own mount namespace: nothing is writable, and the configuration is mounted. */
   function inImage(command: readonly string[]): [string, string[], { env: Record<string, string> }] {
     const script = `
       mount --bind "$0" "$0" && mount --rbind /dev "$0/dev" && mount -t proc proc "$0/proc" &&
@@ -95,7 +96,7 @@ routes:
     return ['unshare', ['--mount', 'sh', '-c', script, root, join(mounted, 'config'), ...command], { env }];
   }
 
-  it('runs as 65532 on a read-only root, without capabilities and with no way to get any', () => {
+  it('runs as 65532 on a read-only root, without capabilities and without a way to gain any', () => {
     const status = readFileSync(`/proc/${gateway.pid}/status`, 'utf8');
     expect(status).toMatch(/^Uid:\t65532\t65532\t65532\t65532$/m);
     expect(status).toMatch(/^CapEff:\t0{16}$/m);
@@ -103,13 +104,13 @@ routes:
     expect(readFileSync(`/proc/${gateway.pid}/mountinfo`, 'utf8')).toMatch(/^\S+ \S+ \S+ \S+ \/ ro,/m);
   });
 
-  it('is healthy by its own HEALTHCHECK', () => {
+  it('passes its own HEALTHCHECK', () => {
     const [program, args, options] = inImage(config.Healthcheck.Test.slice(1));
     const { status, stderr } = spawnSync(program, args, options);
     expect({ status, stderr: stderr.toString() }).toEqual({ status: 0, stderr: '' });
   });
 
-  it('says which commit it was built from, by the name of the program alone', () => {
+  it('reports the commit it was built from, run by the program name alone', () => {
     const [program, args, options] = inImage(['/usr/local/bin/sallyport', 'version', '--json']);
     const { stdout } = spawnSync(program, args, options);
     expect((JSON.parse(stdout.toString()) as { revision: string }).revision).toMatch(/^[0-9a-f]{40}$/);
@@ -139,13 +140,13 @@ routes:
     expect(writable.stdout.toString()).toBe('');
   });
 
-  it('is small: Node and some 60 MB', () => {
+  it('is small: less than 75 MB besides Node', () => {
     const bytes = (path: string) =>
       Number(spawnSync('du', ['-s', '--apparent-size', '--block-size=1', path]).stdout.toString().split('\t')[0]);
     expect((bytes(root) - bytes(join(root, 'usr/local/bin/node'))) / 1e6).toBeLessThan(75);
   });
 
-  it('drains and ends with 0 on SIGTERM', async () => {
+  it('drains and exits with 0 on SIGTERM', async () => {
     gateway.kill('SIGTERM');
     const [code] = (await once(gateway, 'exit')) as [number | null];
     expect({ code, log: code === 0 ? '' : log }).toEqual({ code: 0, log: '' });

@@ -1,6 +1,7 @@
 /**
- * What `charts/sallyport` promises: its objects keep the promises of all manifests and are those of `k8s/`, bad values are
- * refused with the value to change, and the examples in `examples/helm/` render. Helm renders; without it these tests are skipped.
+ * What `charts/sallyport` promises: its objects keep the promises of all manifests and equal those of `k8s/`, bad
+ * values are refused with the value to change, and the examples in `examples/helm/` render. Without Helm these tests
+ * are skipped.
  */
 
 import { globSync, readFileSync } from 'node:fs';
@@ -48,8 +49,8 @@ const OF_HELM = [
 ];
 
 /**
- * An object without what only one of the two tools gives it: labels of Helm, the pull policy that the chart states, empty maps
- * of annotations, the namespace that Kustomize writes, and the order of lists whose order means nothing.
+ * An object without what only one of the two tools adds: labels of Helm, the pull policy that the chart sets, empty
+ * maps of annotations, the namespace that Kustomize writes, and the order of lists whose order means nothing.
  */
 function plain(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(plain);
@@ -61,7 +62,9 @@ function plain(value: unknown): unknown {
   return Object.fromEntries(left);
 }
 
-/** Objects of some kinds, plain and in the order of kinds and names. Kustomize gives the ConfigMaps that it makes no labels. */
+/**
+ * Objects of some kinds, plain and sorted by kind and name. Kustomize does not label the ConfigMaps that it creates.
+ */
 function comparable(objects: readonly KubernetesObject[], isMeant: (object: KubernetesObject) => boolean = () => true) {
   const orderOf = ({ kind, metadata: { name } }: KubernetesObject) => `${kind} ${name}`;
   return objects
@@ -71,8 +74,8 @@ function comparable(objects: readonly KubernetesObject[], isMeant: (object: Kube
     .toSorted((a, b) => (orderOf(a) < orderOf(b) ? -1 : 1));
 }
 
-describe.skipIf(helm === null)('the same objects as Kustomize', () => {
-  it('in the ingress role, with all that k8s/base and its external-traffic have', () => {
+describe.skipIf(helm === null)('the chart renders the same objects as Kustomize', () => {
+  it('in the ingress role, with everything in k8s/base and its external-traffic', () => {
     const kustomize = withExternalTraffic('base');
     expect(comparable(SETS['base']!)).toEqual(comparable(kustomize));
   });
@@ -83,7 +86,7 @@ describe.skipIf(helm === null)('the same objects as Kustomize', () => {
       KINDS.includes(kind) || name === 'sallyport-authorizer';
     const withoutLabels = (objects: readonly KubernetesObject[]) =>
       objects.map((object) => ({ ...object, metadata: { ...object.metadata, labels: undefined } }));
-    // The names of the example, where the chart's begin with that of the release.
+    // The example's names, with the prefix of the release that the chart's names have.
     const renamed = JSON.parse(
       JSON.stringify(KUSTOMIZATIONS[`examples/authorizer-${proxy}`])
         .replaceAll('"name":"clean"', '"name":"sallyport-clean"')
@@ -99,7 +102,7 @@ describe.skipIf(helm === null)('the same objects as Kustomize', () => {
 
   it('in the sidecar role, inside the chart of an app', () => {
     const isMeant = ({ kind }: KubernetesObject) => kind !== 'Namespace' && kind !== 'NetworkPolicy';
-    // The label that the component selects Deployments by, and the image's registry.
+    // Kustomize's image has no registry in its name.
     const kustomize = JSON.parse(
       JSON.stringify(KUSTOMIZATIONS['examples/sidecar']).replaceAll('"sallyport:0', '"ghcr.io/sallyport/sallyport:0'),
     ) as KubernetesObject[];
@@ -124,11 +127,11 @@ const sortedKeys = (_key: string, value: unknown): unknown =>
     ? Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1)))
     : value;
 
-describe.skipIf(helm === null)('objects', () => {
+describe.skipIf(helm === null)('objects of the chart', () => {
   const everything = SETS['everything'] ?? [];
   const kinds = (name: string) => SETS[name]!.map(({ kind }) => kind).toSorted();
 
-  it('the least needs no object that a bare cluster does not have', () => {
+  it('with minimal values need nothing that a bare cluster lacks', () => {
     expect(kinds('minimal')).toEqual([
       'ConfigMap',
       'Deployment',
@@ -140,7 +143,7 @@ describe.skipIf(helm === null)('objects', () => {
     ]);
   });
 
-  it('ports of Services, policies and the Pod follow from the addresses of all listeners', () => {
+  it('take the ports of Services, policies and Pod from the addresses of all listeners', () => {
     const [gatewayPod] = gatewayPodsOf({ everything });
     const { public: publicListener, redirect, authorizer, grpcAuthorizer, admin } = listenersOf(gatewayPod!);
     const all = [publicListener, admin, redirect, authorizer, grpcAuthorizer].map((it) => it?.address.port);
@@ -155,7 +158,7 @@ describe.skipIf(helm === null)('objects', () => {
     }
   });
 
-  it('former names of the configuration are accepted, and the gateway understands what is rendered', async () => {
+  it('may contain former names of the configuration, which the gateway understands', async () => {
     const route = { ...MINIMAL.config.routes[0], bodyLimit: '1MiB' };
     const app = { ...MINIMAL.config.upstreams.app, balance: 'round-robin' };
     const objects = await template(CHART, [withConfig(SHOP, { routes: [route], upstreams: { app } })]);
@@ -174,7 +177,7 @@ describe.skipIf(helm === null)('objects', () => {
     );
   });
 
-  it('every selector means the Pods of this release, and every name begins with its name', () => {
+  it('select the Pods of this release, and begin with its name', () => {
     const [pod] = podsOf(everything);
     for (const { spec } of ofKind(everything, 'Service')) expect(selects(spec.selector, pod!.labels)).toBe(true);
     for (const { spec } of ofKind(everything, 'NetworkPolicy')) {
@@ -187,7 +190,7 @@ describe.skipIf(helm === null)('objects', () => {
     }
   });
 
-  it('what is stated is in the Pod: image by digest, secrets, spread, scheduling, labels', () => {
+  it('put all values into the Pod: image digest, secrets, spread, scheduling, labels', () => {
     const [pod] = podsOf(everything);
     expect(pod?.gateway?.image).toBe(`ghcr.io/sallyport/sallyport@${EVERYTHING.image.digest}`);
     expect(pod?.labels).toMatchObject({ tier: 'edge' });
@@ -211,7 +214,7 @@ describe.skipIf(helm === null)('objects', () => {
     expect(pod?.gateway).toMatchObject({ envFrom: EVERYTHING.envFrom });
   });
 
-  it('an Ingress and an HTTPRoute have the hosts of publicOrigin, without ports', () => {
+  it('give Ingress and HTTPRoute the hosts of publicOrigin, without ports', () => {
     const [ingress] = ofKind(everything, 'Ingress');
     const [route] = ofKind(everything, 'HTTPRoute');
     const hosts = ['shop.example.com', 'www.example.com'];
@@ -220,7 +223,7 @@ describe.skipIf(helm === null)('objects', () => {
     expect(route.spec.rules[0].backendRefs).toEqual([{ name: 'edge', port: 443 }]);
   });
 
-  it('ingress-nginx sends people to the login page of the first origin, with its port, or of the host that is stated', async () => {
+  it('send people to the login page of the first origin with its port, or of the given host (ingress-nginx)', async () => {
     const { authorizer } = BESIDE_NGINX;
     const ports = withConfig(BESIDE_NGINX, { publicOrigin: ['https://a.example.com:8443', 'https://b.example.com'] });
     const signIn = async (values: Parameters<typeof template>[1][number]) =>
@@ -233,12 +236,12 @@ describe.skipIf(helm === null)('objects', () => {
     expect(await signIn(stated)).toEqual([`https://c.example.com${path}`]);
   });
 
-  it('extraObjects are rendered, as maps and as text', () => {
+  it('include extraObjects, given as maps or as text', () => {
     const names = ofKind(everything, 'ConfigMap').map(({ metadata }) => metadata.name);
     expect(names).toEqual(expect.arrayContaining(['edge-more', 'sallyport-text']));
   });
 
-  it('a change of the configuration rolls out new Pods, unless they shall reload it', () => {
+  it('roll out new Pods when the configuration changes, unless the Pods reload it', () => {
     const annotations = (name: string) => ofKind(SETS[name]!, 'Deployment')[0].spec.template.metadata.annotations ?? {};
     const sums = ['minimal', 'base', 'shop'].map((name) => annotations(name)['checksum/config']);
     expect(new Set(sums).size).toBe(3);
@@ -247,14 +250,14 @@ describe.skipIf(helm === null)('objects', () => {
     expect(annotations('existing ConfigMap')).toEqual({});
   });
 
-  it('a Redis in a Secret: the URL is expanded from its file, and nothing of it is in the ConfigMap', () => {
+  it('expand the URL of a Redis from the file of its Secret, and keep it out of the ConfigMap', () => {
     const [map] = ofKind(everything, 'ConfigMap');
     expect(parse(map.data['sallyport.yaml']).store).toEqual({
       redis: { url: '${file:/etc/sallyport/redis/uri}', passwordFile: '/etc/sallyport/redis/password' },
     });
   });
 
-  it('the alerts are those of monitoring/, but for the disabled ones', () => {
+  it('include the alerts of monitoring/, except disabled ones', () => {
     const { groups } = parse(readFileSync(repositoryPath('monitoring/alerts.yaml'), 'utf8'));
     const [all] = ofKind(SETS['production']!, 'PrometheusRule');
     expect(all.spec).toEqual({ groups });
@@ -265,7 +268,7 @@ describe.skipIf(helm === null)('objects', () => {
     expect(alertsOf(some)).toEqual(alertsOf(all).filter((name) => name !== 'SallyportErrorBudgetBurnsSlowly'));
   });
 
-  it('the dashboard is that of monitoring/, where the sidecar of Grafana finds it', () => {
+  it('include the dashboard of monitoring/, where the Grafana sidecar finds it', () => {
     const map = ofKind(everything, 'ConfigMap').find(({ metadata }) => metadata.name === 'edge-dashboard');
     expect(map.metadata).toMatchObject({
       labels: { grafana_dashboard: '1' },
@@ -275,7 +278,7 @@ describe.skipIf(helm === null)('objects', () => {
     expect(JSON.parse(map.data['sallyport.json'])).toEqual(JSON.parse(dashboard));
   });
 
-  it('no Redis comes with the chart', () => {
+  it('include no Redis', () => {
     for (const objects of Object.values(SETS)) {
       for (const { containers, gateway } of podsOf(objects).filter((it) => it.owner.metadata.name !== 'orders')) {
         expect(containers).toEqual([gateway]);
@@ -283,7 +286,7 @@ describe.skipIf(helm === null)('objects', () => {
     }
   });
 
-  it('in the sidecar role there are only the objects beside the app', () => {
+  it('are only those beside the app in the sidecar role', () => {
     const sidecar = SETS['sidecar']!;
     expect(kinds('sidecar')).toEqual(['ConfigMap', 'NetworkPolicy', 'PodMonitor']);
     const [policy] = ofKind(sidecar, 'NetworkPolicy');
@@ -297,7 +300,7 @@ describe.skipIf(helm === null)('objects', () => {
 });
 
 describe.skipIf(helm === null)('bad values', () => {
-  it('are refused by the schema, each with its place', async () => {
+  it('are refused by the schema, with their paths', async () => {
     const stderr = await refusal({
       ...withConfig(SHOP, {
         publicOrigi: 'https://shop.example.com',
@@ -336,17 +339,21 @@ describe.skipIf(helm === null)('bad values', () => {
   const grpc = { grpcAuthorizer: { address: '0.0.0.0:4181', peers: PROXIES } };
   it.each([
     ['no origin', withConfig(SHOP, { publicOrigin: '' }), 'config.publicOrigin is missing'],
-    ['several replicas without a store', { ...MINIMAL, replicas: 2 }, 'several replicas need one store: set redis.url'],
+    [
+      'several replicas without a shared store',
+      { ...MINIMAL, replicas: 2 },
+      'several replicas need one store: set redis.url',
+    ],
     ['a password in a value', { ...SHOP, redis: { url: 'redis://:pw@redis' } }, 'redis.url has a password in it'],
     ['two addresses of Redis', { ...SHOP, redis: { url: 'redis://a', urlKey: 'b' } }, 'redis.url and redis.urlKey'],
     ['a key of a Secret without Redis', { ...SHOP, redis: { passwordKey: 'p' } }, 'redis.url is missing'],
     [
-      'a listener that no probe reaches',
+      'a listener that probes cannot reach',
       withConfig(SHOP, { listeners: { admin: { address: '127.0.0.1:9090' } } }),
       'config.listeners.admin.address is 127.0.0.1:9090: it must be reachable from outside of the Pod',
     ],
     [
-      'a grace period that is too short',
+      'too short a grace period',
       withConfig(SHOP, { shutdown: { delay: '1m', timeout: '1500ms' } }),
       'terminationGracePeriodSeconds is 45: config.shutdown.delay, config.shutdown.timeout and 5 s to exit need 67',
     ],
@@ -361,7 +368,7 @@ describe.skipIf(helm === null)('bad values', () => {
       'authorizer.proxy envoy-gateway asks on config.listeners.grpcAuthorizer, which is missing',
     ],
     [
-      'routes of no Gateway',
+      'routes without a Gateway',
       { ...withConfig(SHOP, { listeners: grpc }), authorizer },
       'authorizer.parentRefs is missing',
     ],
@@ -370,19 +377,19 @@ describe.skipIf(helm === null)('bad values', () => {
       { ...SHOP, metrics: { prometheusRule: { enabled: true, disabled: ['SallyportStoreDwn'] } } },
       'there is no alert SallyportStoreDwn; there are Sallyport',
     ],
-    ['an HTTPRoute of no Gateway', { ...SHOP, httpRoute: { enabled: true } }, 'httpRoute.parentRefs is missing'],
+    ['an HTTPRoute without a Gateway', { ...SHOP, httpRoute: { enabled: true } }, 'httpRoute.parentRefs is missing'],
   ])('%s: the message names the value to change', async (_what, values, message) => {
     expect(await refusal(values)).toContain(message);
   });
 });
 
-describe.skipIf(helm === null)('the package', () => {
+describe.skipIf(helm === null)('the chart package', () => {
   it('passes helm lint --strict, alone and inside the chart of an app', async () => {
     const results = await Promise.all([lint(CHART, '--values', example('shop.yaml')), lint(CHART), lint(ORDERS)]);
     for (const said of results) expect(said).toContain('1 chart(s) linted, 0 chart(s) failed');
   });
 
-  it('has the version of package.json, and the README of examples/helm every example', () => {
+  it('has the version of package.json, and examples/helm/README.md lists every example', () => {
     const { version } = JSON.parse(readFileSync(repositoryPath('package.json'), 'utf8')) as { version: string };
     const chart = parse(readFileSync(join(CHART, 'Chart.yaml'), 'utf8')) as { version: string; appVersion: string };
     expect(chart).toMatchObject({ version, appVersion: version });
@@ -392,7 +399,7 @@ describe.skipIf(helm === null)('the package', () => {
     for (const path of globSync('*.yaml', { cwd: example('.') })) expect(readme).toContain(`(${basename(path)})`);
   });
 
-  it('the page has the values of the example, and installs this version', () => {
+  it('has a page with the values of the example, which installs this version', () => {
     const read = (path: string) => readFileSync(repositoryPath(path), 'utf8');
     const page = read('docs/how-to/install-with-helm.md');
     const [, values = ''] = /^ {3}```yaml[^\n]*\n( {3}redis:[\s\S]*?)^ {3}```$/m.exec(page) ?? [];
@@ -403,7 +410,7 @@ describe.skipIf(helm === null)('the package', () => {
     expect(new Set(versions)).toEqual(new Set([parse(readFileSync(join(CHART, 'Chart.yaml'), 'utf8')).version]));
   });
 
-  it('values.yaml states every value of the schema', () => {
+  it('lists every value of the schema in values.yaml', () => {
     const schema = JSON.parse(readFileSync(join(CHART, 'values.schema.json'), 'utf8')) as { required: string[] };
     const values = parse(readFileSync(join(CHART, 'values.yaml'), 'utf8')) as object;
     expect(Object.keys(values).toSorted()).toEqual(schema.required.toSorted());

@@ -1,6 +1,6 @@
 /**
- * The chart as the tests see it: the sets of values that they render, what Helm makes of them, and what an operator creates
- * beside them. Without Helm there are no sets.
+ * The chart in tests: the sets of values to render, the objects that Helm makes of them, and the objects that an
+ * operator adds. Without Helm there are no sets.
  */
 
 import { execFile } from 'node:child_process';
@@ -27,7 +27,7 @@ const run = promisify(execFile);
 const directory = mkdtempSync(join(tmpdir(), 'sallyport-chart-'));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-/** The example of an app's chart, with this chart in it, as `helm dependency update` would put it there. */
+/** The example of an app's chart, with this chart in it, where `helm dependency update` would put it. */
 export const ORDERS = join(directory, 'orders');
 cpSync(example('orders'), ORDERS, { recursive: true });
 cpSync(CHART, join(ORDERS, 'charts/sallyport'), { recursive: true });
@@ -35,7 +35,7 @@ cpSync(CHART, join(ORDERS, 'charts/sallyport'), { recursive: true });
 /** Addresses of the proxies in front. */
 export const PROXIES = ['10.0.0.0/16'];
 
-/** The least that the ingress role needs. */
+/** The minimum for the ingress role. */
 export const MINIMAL = {
   replicas: 1,
   config: {
@@ -54,7 +54,7 @@ export const withConfig = (values: Values, change: Values): Values => ({
   config: { ...(values['config'] as Values), ...change },
 });
 
-/** What `k8s/base` and its component for traffic to the outside give. */
+/** As `k8s/base` with its component for external traffic. */
 const LIKE_BASE = {
   ...SHOP,
   image: { repository: 'sallyport' },
@@ -127,7 +127,7 @@ export const EVERYTHING = {
   ],
 };
 
-/** Both listeners, as the Service of `k8s/components/authorizer` has both. */
+/** Both listeners, like the Service of `k8s/components/authorizer`. */
 const bothForms = (name: string): Values => {
   const values = parse(readFileSync(example(`authorizer-${name}.yaml`), 'utf8')) as Values;
   const { listeners, ...config } = values['config'] as Values & { listeners: Values };
@@ -173,7 +173,7 @@ const fileOf = (values: string | Values): string => {
   return path;
 };
 
-/** What Helm makes of a chart with these values, in the namespace shop and as a release called sallyport. */
+/** The objects that Helm renders with these values, in the namespace shop and for a release called sallyport. */
 export async function template(chart: string, values: readonly (string | Values)[]): Promise<KubernetesObject[]> {
   const files = values.flatMap((it) => ['--values', fileOf(it)]);
   const args = ['template', 'sallyport', chart, '--namespace', 'shop', '--kube-version', '1.35.0', ...files];
@@ -181,7 +181,7 @@ export async function template(chart: string, values: readonly (string | Values)
   return parseObjects(stdout, chart).filter((object) => object !== null);
 }
 
-/** Why Helm refuses values. */
+/** The message with which Helm refuses values. */
 export async function refusal(values: Values): Promise<string> {
   const { stderr } = await template(CHART, [values]).then(
     () => ({ stderr: 'nothing is refused' }),
@@ -219,7 +219,7 @@ function ownConfiguration(): string {
   return JSON.stringify({ version: 1, ...MINIMAL.config, listeners, store: { memory: {} }, upstreamToken });
 }
 
-/** The objects of each set, with what an operator creates for it. */
+/** The objects of each set, with those that an operator creates for it. */
 export const SETS: Readonly<Record<string, readonly KubernetesObject[]>> = Object.fromEntries(
   helm === null
     ? []
@@ -232,6 +232,6 @@ export const SETS: Readonly<Record<string, readonly KubernetesObject[]>> = Objec
       ]),
 );
 
-/** What `helm lint --strict` says. */
+/** The output of `helm lint --strict`. */
 export const lint = async (chart: string, ...args: string[]) =>
   (await run(helm!, ['lint', '--strict', chart, ...args])).stdout;

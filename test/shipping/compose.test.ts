@@ -1,6 +1,7 @@
 /**
- * The Compose example. No engine runs in the tests, so they check what it relies on: that its files exist and are right, that the
- * gateway starts with its configuration and what `setup` writes, and that nothing is open to the network.
+ * The Compose example. The tests have no container engine, so they check what the example relies on: that its files
+ * exist and are correct, that the gateway starts with its configuration and the files of `setup`, and that no port is
+ * open to the network.
  */
 
 import { execFile, spawnSync } from 'node:child_process';
@@ -54,13 +55,13 @@ describe('the Compose example', () => {
     for (const port of ports) expect(port).toMatch(/^127\.0\.0\.1:\d+:\d+$/);
   });
 
-  it('names every image by a version, ours by that of package.json', () => {
+  it('names a version of every image, and for the gateway that of package.json', () => {
     const { version } = JSON.parse(readFileSync(repositoryPath('package.json'), 'utf8')) as { version: string };
     for (const { image } of Object.values(services)) expect(image).toMatch(/:v?\d+\.\d+/);
     expect([gateway.image, setup.image]).toEqual(Array(2).fill(`ghcr.io/sallyport/sallyport:${version}`));
   });
 
-  it('lets only the services that need one another reach one another', () => {
+  it('connects only services that need each other', () => {
     const of = (name: string) => services[name]?.networks ?? [];
     expect(Object.keys(networks)).toEqual(['app', 'data', 'monitoring']);
     expect([of('redis'), of('demo'), of('prometheus'), of('grafana')]).toEqual([
@@ -71,7 +72,7 @@ describe('the Compose example', () => {
     ]);
   });
 
-  it('has a configuration without a warning, where the gateway looks for it', async () => {
+  it('has a configuration without warnings, where the gateway looks for it', async () => {
     const { code, out } = await cli(['validate', '--strict', '--no-files', CONFIG]);
     expect([code, out]).toEqual([0, expect.stringContaining('no problems')]);
     const [source, target] = (gateway.volumes?.[0] ?? '').split(':');
@@ -79,7 +80,7 @@ describe('the Compose example', () => {
     expect(gateway.environment?.['SALLYPORT_CONFIG']).toBe(`${target}/sallyport.yaml`);
   });
 
-  it('is a file that Compose accepts', ({ skip }) => {
+  it('is accepted by Compose', ({ skip }) => {
     const compose = (...args: string[]) =>
       spawnSync('docker', ['compose', ...args], { cwd: DIRECTORY, encoding: 'utf8' });
     if (compose('version').status !== 0) return skip('docker compose is not installed; ci.yml runs it');
@@ -115,7 +116,7 @@ describe('the Compose example', () => {
     const [ready] = await program.says(/^\{.*"readyAfterMs".*\}$/m);
     const { public: shop, admin } = JSON.parse(ready) as { readonly public: string; readonly admin: string };
 
-    // What `setup` prints for the person who has run it: without a cookie, the login, and with one.
+    // The commands that `setup` prints to try: without a cookie, the login, and with a cookie.
     const curls = [...out.matchAll(/^ {2}(curl .*)$/gm)].map(([, line = '']) => line);
     const statuses: unknown[] = [];
     for (const curl of curls) {
@@ -127,7 +128,7 @@ describe('the Compose example', () => {
     expect(demo.requests).toHaveLength(1);
     expect(demo.text).toMatch(/^authorization: Bearer /im);
     expect(demo.text).not.toMatch(/^cookie:/im);
-    // As Prometheus asks, which has no token.
+    // As Prometheus scrapes, without a token.
     expect((await fetch(`${admin}/metrics`)).status).toBe(200);
   });
 

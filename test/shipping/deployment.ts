@@ -1,4 +1,6 @@
-/** What the tests of manifests look at: the kustomizations of `k8s/` as a cluster would get them, and the gateway in each Pod. */
+/**
+ * Subjects of the manifest tests: the kustomizations of `k8s/`, as a cluster gets them, and the gateway in each Pod.
+ */
 
 import { posix } from 'node:path';
 import { parse } from 'yaml';
@@ -8,7 +10,7 @@ import { type Container, type Pod, podsOf, type VolumeMount } from '../support/k
 import { readYaml, render, renderOnto, repositoryPath } from '../support/kubernetes/render.ts';
 import type { KubernetesObject } from '../support/kubernetes/schema.ts';
 
-/** What can be applied. */
+/** Kustomizations that can be applied. */
 export const KUSTOMIZATIONS: Readonly<Record<string, readonly KubernetesObject[]>> = {
   base: render(repositoryPath('k8s/base')),
   'examples/ingress': render(repositoryPath('k8s/examples/ingress')),
@@ -23,17 +25,17 @@ export function withoutPrometheusOperator(name: string): KubernetesObject[] {
   return renderOnto(KUSTOMIZATIONS[name] ?? [], repositoryPath('k8s/components/without-prometheus-operator'));
 }
 
-/** The objects of a kustomization with the component that lets the gateway reach what is outside of the cluster. */
+/** The objects of a kustomization with the component that lets the gateway reach addresses outside the cluster. */
 export function withExternalTraffic(name: string): KubernetesObject[] {
   return renderOnto(KUSTOMIZATIONS[name] ?? [], repositoryPath('k8s/components/external-traffic'));
 }
 
-/** The Secrets that an operator has to make, as templates. */
+/** Templates of the Secrets that an operator has to create. */
 export const SECRET_TEMPLATES = readYaml(repositoryPath('k8s/base/secrets.example.yaml'));
 
 /** A Pod with the gateway in it. */
 export interface GatewayPod {
-  /** The set of objects that it is in, such as a kustomization. */
+  /** The name of its set of objects, such as a kustomization. */
   readonly from: string;
   readonly objects: readonly KubernetesObject[];
   readonly pod: Pod;
@@ -46,7 +48,7 @@ export const gatewayPodsOf = (sets: Readonly<Record<string, readonly KubernetesO
     podsOf(objects).flatMap((pod) => (pod.gateway === undefined ? [] : [{ from, objects, pod, gateway: pod.gateway }])),
   );
 
-/** Those of the kustomizations. */
+/** The Pods of the kustomizations. */
 export const GATEWAY_PODS = gatewayPodsOf(KUSTOMIZATIONS);
 
 /** The files that a volume mounts; `null` for a volume whose files are not known. */
@@ -64,7 +66,7 @@ function filesOf(name: string, { pod, objects }: GatewayPod): Readonly<Record<st
   );
 }
 
-/** The text of a file in the gateway's container; `null` when there is none. */
+/** The text of a file in the gateway's container; `null` if there is no such file. */
 function fileIn(gatewayPod: GatewayPod, path: string): string | null {
   const mount = mountOf(gatewayPod.gateway, posix.dirname(path));
   return (mount && filesOf(mount.name, gatewayPod)?.[posix.basename(path)]) ?? null;
@@ -73,7 +75,7 @@ function fileIn(gatewayPod: GatewayPod, path: string): string | null {
 const mountOf = ({ volumeMounts = [] }: Container, directory: string): VolumeMount | undefined =>
   volumeMounts.find(({ mountPath }) => mountPath === directory);
 
-/** Where the gateway's configuration is, by the arguments that it is started with. */
+/** The path of the gateway's configuration, from its arguments. */
 export function configPathOf({ gateway }: GatewayPod): string {
   const args = gateway.args ?? [];
   const path = args[args.indexOf('--config') + 1];
@@ -93,7 +95,7 @@ export const configData = (gatewayPod: GatewayPod) => parse(configText(gatewayPo
 
 const validated = new WeakMap<GatewayPod, LoadResult>();
 
-/** What our own validation says of a gateway's configuration, in a container with nothing in it but what is mounted. */
+/** The gateway's own validation of its configuration, in a container with nothing but the mounted files. */
 export function validate(gatewayPod: GatewayPod): LoadResult {
   const result = validated.get(gatewayPod) ?? load(gatewayPod);
   validated.set(gatewayPod, result);

@@ -1,4 +1,4 @@
-/** What the Dockerfile promises, as far as it can be told without building it. */
+/** What the Dockerfile promises, as far as that can be tested without a build. */
 
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -23,25 +23,25 @@ const execForm = ({ text }: Instruction) => JSON.parse(text) as string[];
 const sourcesOf = ({ text }: Instruction) => text.split(' ').slice(0, -1);
 
 describe('the Dockerfile', () => {
-  it('has two stages, and the second one runs nothing', () => {
+  it('has two stages, and the second runs nothing', () => {
     expect(stages.map(({ alias }) => alias)).toEqual(['build', 'final']);
     expect(inFinal('RUN')).toEqual([]);
   });
 
-  it('names both base images by a tag that says what is in them', () => {
+  it('names both base images by a descriptive tag', () => {
     expect([build.image, final.image]).toEqual(['${NODE_IMAGE}', '${RUNTIME_IMAGE}']);
     expect(args['RUNTIME_IMAGE']).toMatch(/^gcr\.io\/distroless\/cc-debian13:nonroot$/);
   });
 
-  it('has the Node that the tests run with', () => {
+  it('has the Node version of the tests', () => {
     expect(args['NODE_IMAGE']).toBe(`node:${manifest.devDependencies['node']}-trixie-slim`);
   });
 
-  it('runs as 65532, by number', () => {
+  it('runs as the numeric user 65532', () => {
     expect(inFinal('USER').map(({ text }) => text)).toEqual(['65532:65532']);
   });
 
-  it('starts, and asks for its health, without a shell', () => {
+  it('starts and checks its health without a shell', () => {
     const [entrypoint] = inFinal('ENTRYPOINT').map(execForm);
     expect(entrypoint).toEqual(['/usr/local/bin/node', '/app/dist/main.js']);
     expect(inFinal('CMD').map(execForm)).toEqual([['start']]);
@@ -49,7 +49,7 @@ describe('the Dockerfile', () => {
     expect(JSON.parse(health!.text.replace(/^CMD /, ''))).toEqual([...entrypoint!, 'health']);
   });
 
-  it('has a program named sallyport on its path, which runs what the entrypoint runs', () => {
+  it('has a program sallyport on its path that runs the same as the entrypoint', () => {
     const [copy] = inFinal('COPY').filter(({ text }) => text.endsWith(' /usr/local/bin/sallyport'));
     expect(copy?.flags['chmod']).toBe('0755');
     const [node, main] = inFinal('ENTRYPOINT').flatMap(execForm);
@@ -66,7 +66,7 @@ describe('the Dockerfile', () => {
     }
   });
 
-  it('copies files of the repository and of the first stage only, which root owns', () => {
+  it('copies only from the repository and the first stage, owned by root', () => {
     const copies = all.filter(({ name }) => name === 'COPY');
     expect(copies.length).toBeGreaterThan(0);
     for (const { flags } of copies) {
@@ -82,13 +82,13 @@ describe('the Dockerfile', () => {
     expect(words).not.toMatch(/--mount=type=secret|password|secret|token=|authorization/i);
   });
 
-  it('installs exactly what the lockfile says, runs no scripts of packages, and ships production dependencies only', () => {
+  it('installs exactly the lockfile, runs no package scripts, and ships only production dependencies', () => {
     const [install, buildStep] = build.instructions.filter(({ name }) => name === 'RUN');
     expect(install?.text).toMatch(/^npm ci --ignore-scripts/);
     expect(buildStep?.text).toMatch(/^npm run build && npm prune --omit=dev/);
   });
 
-  it('says what it is', () => {
+  it('describes itself in labels', () => {
     const [label] = inFinal('LABEL');
     const labels = Object.fromEntries(
       [...label!.text.matchAll(/org\.opencontainers\.image\.(\w+)="([^"]*)"/g)].map(([, name, value]) => [name, value]),
@@ -108,7 +108,7 @@ describe('.dockerignore', () => {
     .split('\n')
     .filter((line) => line !== '' && !line.startsWith('#'));
 
-  it('leaves out everything but what the Dockerfile copies', () => {
+  it('excludes everything except what the Dockerfile copies', () => {
     const copied = all.filter(({ name, flags }) => name === 'COPY' && flags['from'] === undefined).flatMap(sourcesOf);
     expect(lines[0]).toBe('*');
     const kept = lines.slice(1).map((line) => line.slice(1));
@@ -116,13 +116,13 @@ describe('.dockerignore', () => {
   });
 });
 
-// Elsewhere Node is linked against other libraries.
+// On other systems, Node is linked against other libraries.
 describe.runIf(process.platform === 'linux')('shared libraries', () => {
   /** Packages libc6, libgcc-s1 and libstdc++6, which the runtime image is made of; the loader is one of them. */
   const RUNTIME_LIBRARIES = /^(?:lib(?:c|dl|m|pthread|rt)\.so\.\d|libgcc_s\.so\.1|libstdc\+\+\.so\.6|ld-linux-.*)$/;
 
-  it('that Node loads are all in the image', () => {
-    // A Node of its own: this one has the test runner's native parts in it.
+  it('loaded by Node are all in the image', () => {
+    // A separate Node process: this one has loaded native parts of the test runner.
     const script = 'JSON.stringify(process.report.getReport().sharedObjects)';
     const report = execFileSync(process.execPath, ['--print', script], { env: {}, encoding: 'utf8' });
     const loaded = (JSON.parse(report) as string[])

@@ -1,4 +1,4 @@
-/** The Dockerfile as data: stages, each with its instructions. Enough of the syntax for the one that we have. */
+/** The Dockerfile as data: stages, each with its instructions. Covers only the syntax that this repository uses. */
 
 import { readFileSync } from 'node:fs';
 import { repositoryPath } from '../support/kubernetes/render.ts';
@@ -7,7 +7,7 @@ export interface Instruction {
   readonly name: string;
   /** `--chown=0:0` → `chown: 0:0`. */
   readonly flags: Readonly<Record<string, string>>;
-  /** What follows the flags. */
+  /** The text after the flags. */
   readonly text: string;
 }
 

@@ -1,11 +1,13 @@
 /**
- * Writes `fixtures/kubernetes-schemas.json`: what a Kubernetes API server says of the kinds that `k8s/`, the chart and `sallyport inject` use, without the prose.
+ * Writes `fixtures/kubernetes-schemas.json`: a Kubernetes API server's schemas of the kinds that `k8s/`, the chart and
+ * `sallyport inject` use, without descriptions.
  *
  *     node test/shipping/extract-schemas.ts https://127.0.0.1:6443 "$TOKEN" "Kubernetes 1.35.4, …"
  *
- * The API server has to have the CRDs of prometheus-operator, Traefik, Gateway API (experimental) and Envoy Gateway. Its certificate is not verified: use a server of your own.
- * What is kept is what can be judged: types, required fields, enums, patterns, and the keys by which patches merge
- * lists. Objects with named fields are closed, so that a misspelt field is an error, as `fieldValidation: Strict` has it.
+ * The API server needs the CRDs of prometheus-operator, Traefik, Gateway API (experimental) and Envoy Gateway. Its
+ * certificate is not verified: use your own server. The file keeps what can be checked: types, required fields, enums,
+ * patterns, and the keys by which patches merge lists. Objects with named fields are closed, so that a misspelt field
+ * is an error, as with `fieldValidation: Strict`.
  */
 
 import { writeFileSync } from 'node:fs';
@@ -61,9 +63,9 @@ function define(id: string, schemas: Record<string, Schema>): void {
   definitions[id] = trimmed(schemas[id] as Schema, schemas, isObject);
 }
 
-/** @param isObject  an object of its own: nobody writes its status */
+/** @param isObject  a Kubernetes object, whose status nobody writes */
 function trimmed(schema: Schema, schemas: Record<string, Schema>, isObject = false): unknown {
-  // JavaScript has no flags inside of patterns.
+  // JavaScript has no flags inside patterns.
   const isKept = (key: string) => key in schema && !(key === 'pattern' && String(schema[key]).includes('(?i)'));
   const kept = Object.fromEntries(KEPT.filter(isKept).map((key) => [key, schema[key]]));
   if (schema['x-kubernetes-int-or-string'] === true || schema['format'] === 'int-or-string')

@@ -1,6 +1,6 @@
 /**
- * The image without an engine: a directory with what the Dockerfile copies, built as it builds, with the production
- * dependencies of the lockfile and nothing beside it. What is missing there is missing in the image.
+ * The image without an engine: a directory with the files that the Dockerfile copies, built the same way, with the
+ * production dependencies of the lockfile and nothing else. What is missing there is missing in the image.
  */
 
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -22,7 +22,7 @@ const buildRoot = join(root, 'build');
 const app = join(root, 'final/app');
 const main = join(app, 'dist/main.js');
 
-// Compiling everything takes a while on a busy machine.
+// A full compilation takes a while on a busy machine.
 const BUILD_TIMEOUT_MS = 240_000;
 
 beforeAll(async () => {
@@ -44,7 +44,7 @@ afterAll(() => rmSync(root, { recursive: true, force: true }));
 
 const readJson = (path: string): unknown => JSON.parse(readFileSync(path, 'utf8'));
 
-/** Does what the `COPY` instructions do that take files of the repository. */
+/** Performs the `COPY` instructions that take files of the repository. */
 function copyFromRepository(instructions: typeof build.instructions, target: string, workdir: string): void {
   for (const { name, flags, text } of instructions) {
     if (name !== 'COPY' || flags['from'] !== undefined) continue;
@@ -57,7 +57,7 @@ function copyFromRepository(instructions: typeof build.instructions, target: str
   }
 }
 
-/** Where `npm ci && npm prune --omit=dev` leaves packages. */
+/** The paths of the packages that `npm ci && npm prune --omit=dev` leaves. */
 function productionPackages(): string[] {
   const { packages } = readJson(repositoryPath('package-lock.json')) as {
     packages: Record<string, { dev?: true; devOptional?: true; optional?: true }>;
@@ -76,18 +76,18 @@ async function runNode(args: readonly string[], options: { readonly cwd: string;
   return { status: child.exitCode, stdout, stderr };
 }
 
-describe('what the image has in it', () => {
-  it('has no development dependency', () => {
+describe('the contents of the image', () => {
+  it('include no development dependency', () => {
     const names = globSync('{*,@*/*}/package.json', { cwd: join(app, 'node_modules') }).map(dirname);
     const { dependencies, devDependencies } = readJson(join(app, 'package.json')) as Record<string, object>;
     expect(names).toEqual(expect.arrayContaining(Object.keys(dependencies ?? {})));
-    // What a dependency needs is there, though the tests use it as well.
+    // A package that a dependency needs is included, even if the tests use it as well.
     const needed = new Set(productionPackages().map((path) => path.replace(/^.*node_modules\//, '')));
     const developmentOnly = Object.keys(devDependencies ?? {}).filter((name) => !needed.has(name));
     expect(names.filter((name) => developmentOnly.includes(name))).toEqual([]);
   });
 
-  it('has every module that the built program imports', () => {
+  it('include every module that the built program imports', () => {
     const files = globSync('**/*.js', { cwd: join(app, 'dist') });
     const missing = files.flatMap((file) => {
       const path = join(app, 'dist', file);
@@ -100,7 +100,7 @@ describe('what the image has in it', () => {
     expect(missing).toEqual([]);
   });
 
-  it('answers "version" with its version', async () => {
+  it('report their version', async () => {
     const { version } = readJson(repositoryPath('package.json')) as { version: string };
     const { status, stdout, stderr } = await run('version');
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
@@ -109,12 +109,12 @@ describe('what the image has in it', () => {
     expect(JSON.parse((await built).stdout)).toMatchObject({ version, revision: '4126683' });
   });
 
-  it('runs by its name as by its entrypoint', async () => {
+  it('run the same by name as by entrypoint', async () => {
     const byName = runNode([join(root, 'final/usr/local/bin/sallyport'), 'version'], { cwd: '/', env: ENV });
     expect(await byName).toEqual(await run('version'));
   });
 
-  it.each(['base', 'examples/ingress', 'examples/sidecar'])('finds nothing wrong with k8s/%s', async (directory) => {
+  it.each(['base', 'examples/ingress', 'examples/sidecar'])('find no problem in k8s/%s', async (directory) => {
     const { status, stdout } = await run(
       'validate',
       '--strict',
@@ -132,7 +132,7 @@ const importsOf = (code: string): string[] =>
 
 function canResolve(resolver: NodeJS.Require, specifier: string): boolean {
   try {
-    // Never one of the repository's own: node_modules is looked for in every directory above.
+    // Not from the repository itself: Node looks for node_modules in every parent directory.
     return resolver.resolve(specifier).startsWith(app);
   } catch {
     return false;
@@ -166,12 +166,12 @@ describe('the program in the image', () => {
 
   afterAll(() => gateway.kill('SIGKILL'));
 
-  it('is healthy by the command of HEALTHCHECK', async () => {
+  it('is healthy according to the HEALTHCHECK command', async () => {
     const { status, stdout } = await run('health', '--admin-url', admin);
     expect({ status, stdout }).toEqual({ status: 0, stdout: 'alive\n' });
   });
 
-  it('ends with 0 on SIGTERM, and is no longer healthy', async () => {
+  it('exits with 0 on SIGTERM, and is no longer healthy', async () => {
     gateway.kill('SIGTERM');
     expect(await once(gateway, 'exit')).toEqual([0, null]);
     expect((await run('health', '--admin-url', admin)).status).toBe(1);

@@ -22,7 +22,7 @@ import { describeManifests, listenersOf, ofKind, selects } from './promises.ts';
 
 describeManifests({ ...KUSTOMIZATIONS, templates: SECRET_TEMPLATES });
 
-describe('the tests of manifests', () => {
+describe('the manifest tests find', () => {
   const [deployment] = ofKind(KUSTOMIZATIONS['base'] ?? [], 'Deployment');
   const [monitor] = ofKind(KUSTOMIZATIONS['base'] ?? [], 'ServiceMonitor');
   it.each([
@@ -43,15 +43,15 @@ describe('the tests of manifests', () => {
       says: 'prot',
     },
     {
-      what: 'a pattern of a custom resource that is not kept',
+      what: 'a value that violates the pattern of a custom resource',
       object: { ...monitor, spec: { ...monitor.spec, endpoints: [{ interval: '30 s' }] } },
       says: 'interval',
     },
-  ])('$what is found', ({ object, says }) => {
+  ])('$what', ({ object, says }) => {
     expect(schemaProblems(object).join()).toContain(says);
   });
 
-  it('a container that may run as root is found', () => {
+  it('a container that may run as root', () => {
     const [pod] = podsOf(KUSTOMIZATIONS['base'] ?? []);
     const spec = { ...pod!.spec, securityContext: {} };
     expect(restrictedProblems({ ...pod!, spec })).toEqual([
@@ -60,7 +60,7 @@ describe('the tests of manifests', () => {
     ]);
   });
 
-  it('a file that no volume brings is found', () => {
+  it('a file that no volume provides', () => {
     const [first] = GATEWAY_PODS;
     const gateway = { ...first!.gateway, volumeMounts: first!.gateway.volumeMounts!.slice(0, 1) };
     expect(
@@ -76,7 +76,7 @@ describe('objects of the ingress role', () => {
   const [deployment] = ofKind(objects, 'Deployment');
   const labels: Labels = deployment.spec.template.metadata.labels;
 
-  it('are all there', () => {
+  it('are complete', () => {
     expect(objects.map(({ kind }) => kind).toSorted()).toEqual([
       'ConfigMap',
       'Deployment',
@@ -90,7 +90,7 @@ describe('objects of the ingress role', () => {
     ]);
   });
 
-  it('all mean the same Pods', () => {
+  it('all select the same Pods', () => {
     const [budget] = ofKind(objects, 'PodDisruptionBudget');
     const [policy] = ofKind(objects, 'NetworkPolicy');
     const selectors = [
@@ -105,23 +105,23 @@ describe('objects of the ingress role', () => {
     for (const selector of selectors) expect(selector).toEqual(labels);
   });
 
-  it('the autoscaler alone says how many replicas there are', () => {
+  it('leave the number of replicas to the autoscaler', () => {
     const [autoscaler] = ofKind(objects, 'HorizontalPodAutoscaler');
     expect(autoscaler.spec.scaleTargetRef).toEqual({ apiVersion: 'apps/v1', kind: 'Deployment', name: 'sallyport' });
     expect(autoscaler.spec.minReplicas).toBeGreaterThanOrEqual(2);
     expect(deployment.spec).not.toHaveProperty('replicas');
   });
 
-  it('a roll-out never takes a Pod away before another one is ready', () => {
+  it('keep each Pod in a roll-out until another one is ready', () => {
     expect(deployment.spec.strategy.rollingUpdate.maxUnavailable).toBe(0);
   });
 
-  it('a drain of nodes is held up neither by a single replica nor by a broken one', () => {
+  it('allow a node drain even with a single or a broken replica', () => {
     const [budget] = ofKind(objects, 'PodDisruptionBudget');
     expect(budget.spec).toMatchObject({ maxUnavailable: 1, unhealthyPodEvictionPolicy: 'AlwaysAllow' });
   });
 
-  it('the public Service has no admin port, and the monitor reads the other one', () => {
+  it('have no admin port in the public Service; the monitor reads the other one', () => {
     const [publicService, adminService] = ofKind(objects, 'Service');
     const [monitor] = ofKind(objects, 'ServiceMonitor');
     expect(publicService.spec.ports.map((port: { targetPort: string }) => port.targetPort)).toEqual(['http']);
@@ -131,7 +131,7 @@ describe('objects of the ingress role', () => {
     expect(monitor.spec.endpoints).toMatchObject([{ port: adminService.spec.ports[0].name, path: '/metrics' }]);
   });
 
-  it('the admin port is open to the monitoring namespace only, the public one to everybody', () => {
+  it('open the admin port only to the monitoring namespace, and the public port to everyone', () => {
     const [policy] = ofKind(objects, 'NetworkPolicy');
     const [publicPort, adminPort] = deployment.spec.template.spec.containers[0].ports;
     const [clients, prometheus] = policy.spec.ingress;
@@ -143,14 +143,14 @@ describe('objects of the ingress role', () => {
     ]);
   });
 
-  it('the gateway may go to DNS, Redis and upstreams, and nowhere else', () => {
+  it('let the gateway connect to DNS, Redis and upstreams, and nothing else', () => {
     const [policy] = ofKind(objects, 'NetworkPolicy');
     expect(policy.spec.policyTypes).toContain('Egress');
     for (const rule of policy.spec.egress) expect(rule.to.length).toBeGreaterThan(0);
     expect(policy.spec.egress).toHaveLength(3);
   });
 
-  it('an overlay replaces the configuration under the same name, so that it is reloaded rather than rolled out', () => {
+  it('keep the name of the configuration in an overlay, so that it is reloaded, not rolled out', () => {
     const maps = ofKind(KUSTOMIZATIONS['examples/ingress'] ?? [], 'ConfigMap');
     expect(maps.map(({ metadata }) => metadata.name)).toEqual(['sallyport-config']);
     expect(maps[0].data['sallyport.yaml']).toContain('id: orders');
@@ -162,20 +162,20 @@ describe('objects of the sidecar role', () => {
   const [gatewayPod] = GATEWAY_PODS.filter(({ from }) => from === 'examples/sidecar');
   const { pod, gateway } = gatewayPod!;
 
-  it('the gateway is a native sidecar, started before the app and after which the app waits', () => {
+  it('make the gateway a native sidecar, for whose start the app waits', () => {
     expect(gateway.restartPolicy).toBe('Always');
     expect(pod.spec.initContainers?.[0]).toBe(gateway);
     expect(gateway.startupProbe?.httpGet?.path).toBe('/startupz');
   });
 
-  it('what the app had is still there', () => {
+  it('keep everything that the app had', () => {
     expect(pod.spec.containers.map(({ name }) => name)).toEqual(['orders']);
     expect(pod.spec.volumes?.map(({ name }) => name)).toEqual(['sallyport-tokens', 'sallyport-config', 'tmp']);
     expect(pod.spec.securityContext).toMatchObject({ runAsUser: 100, runAsGroup: 101 });
     expect(pod.labels).toEqual({ 'app.kubernetes.io/name': 'orders', 'sallyport-sidecar': 'enabled' });
   });
 
-  it('the outbound side is on the loopback, on no port of the Pod, and has a token that the app has not', () => {
+  it('have the outbound side on loopback only, with a token that the app does not have', () => {
     const { outbound } = validate(gatewayPod!).loaded!.config;
     expect(outbound?.address).toEqual({ host: '127.0.0.1', port: 15_001 });
     expect(gateway.ports?.map(({ containerPort }) => containerPort)).not.toContain(15_001);
@@ -185,11 +185,11 @@ describe('objects of the sidecar role', () => {
     expect(pod.spec.automountServiceAccountToken).toBe(false);
   });
 
-  it('the app waits with its end until traffic has gone elsewhere', () => {
+  it('delay the end of the app until traffic has moved elsewhere', () => {
     expect(pod.spec.containers[0]?.lifecycle?.preStop?.sleep?.seconds).toBeGreaterThan(0);
   });
 
-  it('the Service leads to the gateway, and the gateway to the loopback', () => {
+  it('point the Service at the gateway, and the gateway at loopback', () => {
     const [service] = ofKind(objects, 'Service');
     expect(service.spec.ports[0].targetPort).toBe(gateway.ports?.[0]?.name);
     expect(configData(gatewayPod!)['upstreams']).toMatchObject({ app: { endpoints: ['http://127.0.0.1:8080'] } });
@@ -198,20 +198,20 @@ describe('objects of the sidecar role', () => {
     });
   });
 
-  it('no kubelet probe goes to a port that only the loopback has', () => {
+  it('send no kubelet probe to a loopback-only port', () => {
     const { startupProbe, readinessProbe, livenessProbe } = pod.spec.containers[0]!;
     for (const probe of [startupProbe, readinessProbe, livenessProbe]) expect(probe?.httpGet).toBeUndefined();
     expect(readinessProbe?.exec?.command.join(' ')).toContain('127.0.0.1:8080');
     expect(gateway.readinessProbe?.httpGet?.path).toBe('/readyz?include=upstream');
   });
 
-  it('metrics are read from the Pod, whose admin port no Service has', () => {
+  it('have metrics scraped from the Pod, since no Service has its admin port', () => {
     const [monitor] = ofKind(objects, 'PodMonitor');
     expect(selects(monitor.spec.selector.matchLabels, pod.labels)).toBe(true);
     expect(monitor.spec.podMetricsEndpoints).toMatchObject([{ port: gateway.ports?.[1]?.name, path: '/metrics' }]);
   });
 
-  it('the policy opens the ports of the gateway and not that of the app', () => {
+  it('open the ports of the gateway in the policy, not the port of the app', () => {
     const [policy] = ofKind(objects, 'NetworkPolicy');
     const open = policy.spec.ingress.flatMap((rule: { ports: { port: number }[] }) =>
       rule.ports.map(({ port }) => port),
@@ -231,7 +231,7 @@ describe.each(['ingress-nginx', 'traefik', 'envoy-gateway'])('the authorizer bes
   const policy = (of: string) => ofKind(objects, 'NetworkPolicy').find(({ metadata }) => metadata.name === of);
   const FROM_PROXY = [{ namespaceSelector: { matchLabels: { 'sallyport-proxy': 'true' } } }];
 
-  it('the Service leads to the listener on which this proxy asks', () => {
+  it('has a Service for the listener that this proxy asks', () => {
     const { authorizer, grpcAuthorizer } = listenersOf(gatewayPod!);
     const asked = proxy === 'envoy-gateway' ? grpcAuthorizer : authorizer;
     expect(asked?.address).toEqual({ host: '0.0.0.0', port: ports[proxy === 'envoy-gateway' ? 'grpc' : 'http'] });
@@ -239,7 +239,7 @@ describe.each(['ingress-nginx', 'traefik', 'envoy-gateway'])('the authorizer bes
     expect(selects(service.spec.selector, gatewayPod!.pod.labels)).toBe(true);
   });
 
-  it('questions, and requests to the app, come from the namespace of the proxy only', () => {
+  it('accepts questions only from the namespace of the proxy, as the app does requests', () => {
     const { ingress, podSelector } = policy('sallyport-authorizer').spec;
     expect(selects(podSelector.matchLabels, gatewayPod!.pod.labels)).toBe(true);
     expect(ingress).toEqual([
@@ -248,7 +248,7 @@ describe.each(['ingress-nginx', 'traefik', 'envoy-gateway'])('the authorizer bes
     expect(policy('app').spec.ingress).toEqual([{ from: FROM_PROXY, ports: [{ protocol: 'TCP', port: 8080 }] }]);
   });
 
-  it('everything is asked about but the endpoints of the gateway, and nothing passes without an answer', () => {
+  it('is asked about everything but its own endpoints, and nothing passes without an answer', () => {
     const host = `sallyport-authorizer.${gatewayPod!.objects[0]?.metadata.namespace ?? 'shop'}.svc.cluster.local`;
     if (proxy === 'ingress-nginx') {
       const [app, own] = ofKind(objects, 'Ingress');
@@ -279,18 +279,18 @@ describe.each(['ingress-nginx', 'traefik', 'envoy-gateway'])('the authorizer bes
   });
 });
 
-describe('with traffic to the outside', () => {
+describe('with external traffic', () => {
   const added = withExternalTraffic('base').filter(({ metadata }) => metadata.name === 'sallyport-external');
   const [base] = ofKind(KUSTOMIZATIONS['base'] ?? [], 'NetworkPolicy');
   const [policy] = ofKind(added, 'NetworkPolicy');
 
-  it('one more policy selects the same Pods, and is what the Kubernetes API accepts', () => {
+  it('another policy selects the same Pods, and the Kubernetes API accepts it', () => {
     expect(added.map(({ kind }) => kind)).toEqual(['NetworkPolicy']);
     expect(policy.spec.podSelector).toEqual(base.spec.podSelector);
     expect(schemaProblems(added[0]!)).toEqual([]);
   });
 
-  it('issuers, the API server and Redis can be reached, on their ports and no others', () => {
+  it('issuers, the API server and Redis are reachable on their ports only', () => {
     expect(policy.spec.policyTypes).toEqual(['Egress']);
     const ports = policy.spec.egress.flatMap((rule: { ports: { port: number }[] }) =>
       rule.ports.map(({ port }) => port),
@@ -298,7 +298,7 @@ describe('with traffic to the outside', () => {
     expect(new Set(ports)).toEqual(new Set([443, 6443, 6379, 6380]));
   });
 
-  it('the metadata service of cloud providers cannot be reached', () => {
+  it('the metadata service of cloud providers is unreachable', () => {
     for (const { to } of policy.spec.egress as { to: { ipBlock: { cidr: string; except: string[] } }[] }[]) {
       for (const { ipBlock } of to) {
         expect(ipBlock.except).toContain(ipBlock.cidr === '::/0' ? 'fd00:ec2::254/128' : '169.254.0.0/16');
@@ -326,22 +326,22 @@ describe('templates of Secrets', () => {
   });
   afterAll(() => rm(directory, { recursive: true }));
 
-  it('are in no kustomization', () => {
+  it('are not part of any kustomization', () => {
     for (const objects of Object.values(KUSTOMIZATIONS)) expect(ofKind(objects, 'Secret')).toEqual([]);
   });
 
-  it('have nothing secret in them', () => {
+  it('contain no secret', () => {
     const values = SECRET_TEMPLATES.flatMap((template) => Object.values(template['stringData'] as Labels));
     expect(new Set(values)).toEqual(new Set(['REPLACE-ME']));
   });
 
-  it('are refused by the gateway as they are', async () => {
+  it('are refused by the gateway unless edited', async () => {
     await expect(readAdminToken(join(directory, 'admin-token'))).rejects.toThrow('at least 32');
     await expect(readUsersFile(join(directory, 'users.yaml'))).rejects.toThrow('users.yaml');
     await expect(readKeyDirectory(directory, 'ES256')).rejects.toThrow('not a key file');
   });
 
-  it('have the names that volumes and containers ask for', () => {
+  it('have the names that volumes and containers refer to', () => {
     const [ingress] = GATEWAY_PODS.filter(({ from }) => from === 'examples/ingress');
     const wanted = ingress!.pod.spec.volumes?.flatMap(({ secret }) =>
       secret === undefined ? [] : [secret.secretName],

@@ -1,4 +1,4 @@
-/** The overlay of docs/how-to/deploy-kubernetes-ingress.md, made by its own commands. */
+/** The overlay of docs/how-to/deploy-kubernetes-ingress.md, created by the page's own commands. */
 
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -28,14 +28,14 @@ afterAll(() => rmSync(clone, { recursive: true, force: true }));
 const kinds = (objects: readonly { kind: string }[]) => objects.map(({ kind }) => kind).toSorted();
 
 describe('the overlay that the page creates', () => {
-  test('has the base, the namespace, the configuration of the example and the image that it names', () => {
+  test('has the base, the namespace, the configuration of the example and the image named on the page', () => {
     const objects = render(overlay);
     expect(kinds(objects)).toEqual(kinds([...render(repositoryPath('k8s/base')), { kind: 'Namespace' }]));
     expect(JSON.stringify(objects)).toContain('"image":"registry.example.com/sallyport:0.1.0"');
     expect(JSON.stringify(objects)).toContain('id: orders');
   });
 
-  test('is accepted by kubectl, with the component of the page too', ({ skip }) => {
+  test('is accepted by kubectl, also with the component of the page', ({ skip }) => {
     const kubectl = findProgram(['kubectl']);
     if (kubectl === null) return skip('kubectl is not installed');
     const built = () => execFileSync(kubectl, ['kustomize', overlay], { encoding: 'utf8' });

@@ -1,6 +1,7 @@
 /**
- * The two packages as they are published. `sallyport` as `npx` runs it; `@sallyport/verify` as a service gets it: built, packed, installed from its
- * tarball into an empty folder without a network, type-checked as a consumer's compiler would and run by plain JavaScript.
+ * The two packages as they are published. `sallyport` as `npx` runs it; `@sallyport/verify` as a service gets it:
+ * built, packed, installed from its tarball into an empty folder without a network, type-checked as by a consumer's
+ * compiler, and run as plain JavaScript.
  */
 
 import { spawnSync } from 'node:child_process';
@@ -28,7 +29,7 @@ const repository = join(root, 'repository');
 const consumer = join(root, 'consumer');
 const BUILD_TIMEOUT_MS = 240_000;
 
-/** What `npm pack --json` says. */
+/** The output of `npm pack --json`. */
 interface Packed {
   readonly name: string;
   readonly version: string;
@@ -41,7 +42,7 @@ let verify: readonly string[] = [];
 let installed: readonly string[] = [];
 
 function run(program: string, args: readonly string[], cwd: string): string {
-  // npm is a script that looks for node.
+  // npm is a script that looks for node on the path.
   const env = { ...process.env, PATH: `${dirname(process.execPath)}${delimiter}${process.env['PATH']}` };
   const { status, stdout, stderr } = spawnSync(program, args, { cwd, encoding: 'utf8', env });
   if (status !== 0) throw new Error(`${program} ${args.join(' ')} exits with ${status}: ${stdout}${stderr}`);
@@ -92,7 +93,7 @@ beforeAll(() => {
   const packed = pack(npm, join(repository, 'packages/verify'));
   verify = pathsOf(packed);
 
-  // What a registry would give for the one dependency.
+  // The one dependency, as a registry would serve it.
   const jose = pack(npm, repositoryPath('node_modules/jose'));
   mkdirSync(consumer);
   writeFileSync(join(consumer, 'package.json'), JSON.stringify({ name: 'consumer', type: 'module' }));
@@ -131,7 +132,7 @@ console.log(JSON.stringify({ names: [names[0], names[1], ...names[2]], reason, g
 `;
 
 describe('sallyport', () => {
-  it('has what runs and the schema, and nothing of the tests, the sources or the package for services', () => {
+  it('contains the program and the schema, but no tests, sources or package for services', () => {
     expect(gateway).toContain('dist/main.js');
     expect(gateway).toContain('dist/authorizer/grpc/protos/envoy/service/auth/v3/external_auth.proto');
     expect(gateway.filter((path) => !/^dist\/(?:.*\.js|authorizer\/grpc\/protos\/.*)$/.test(path))).toEqual([
@@ -143,7 +144,7 @@ describe('sallyport', () => {
   });
 
   it('runs as `npx sallyport` where npm has installed it', () => {
-    // As npm lays it out; its dependencies are those of the repository, since no registry is asked.
+    // As npm lays it out; its dependencies are those of the repository, since there is no registry.
     const project = join(root, 'project');
     const home = join(project, 'node_modules/sallyport');
     mkdirSync(join(project, 'node_modules/.bin'), { recursive: true });
@@ -168,7 +169,7 @@ describe('sallyport', () => {
 });
 
 describe('@sallyport/verify', () => {
-  it('has its own files, those of jwt/ and lib/ that it loads, and the declarations that its own refer to', () => {
+  it('contains its own files, those of jwt/ and lib/ that it loads, and the declarations that it refers to', () => {
     const shared = verify.filter((path) => path.startsWith('dist/src/'));
     expect(verify.filter((path) => !path.startsWith('dist/'))).toEqual(['LICENSE', 'README.md', 'package.json']);
     expect(shared.filter((path) => !/^dist\/src\/(?:jwt|lib)\/(?:[a-z]+\/)?[a-z0-9-]+\.js$/.test(path))).toEqual([
@@ -181,7 +182,7 @@ describe('@sallyport/verify', () => {
     expect(verify.filter((path) => path.startsWith('dist/packages/'))).toEqual(own.toSorted());
   });
 
-  it('is installed beside jose and nothing else', () => {
+  it('installs with jose and nothing else', () => {
     expect(installed).toEqual(['@sallyport', 'jose']);
     expect(readManifest('packages/verify/package.json').dependencies).toEqual({
       jose: readManifest('package.json').dependencies['jose'],
@@ -195,13 +196,13 @@ describe('@sallyport/verify', () => {
     );
   });
 
-  it('points its export at files that are packed', () => {
+  it('exports files that are packed', () => {
     for (const path of Object.values(readManifest('packages/verify/package.json').exports['.'])) {
       expect(verify.map((file) => `./${file}`)).toContain(path);
     }
   });
 
-  it('lets only its index be imported', () => {
+  it('allows only its index to be imported', () => {
     const tryImport = (name: string) =>
       spawnSync(process.execPath, ['-e', `await import('${name}')`, '--input-type=module'], { cwd: consumer }).status;
     expect([tryImport('@sallyport/verify'), tryImport('@sallyport/verify/dist/src/jwt/jws.js')]).toEqual([0, 1]);
@@ -227,7 +228,7 @@ describe('@sallyport/verify', () => {
     });
   });
 
-  describe('refuses when it is compiled', () => {
+  describe('does not compile with', () => {
     const WRONG = {
       'an option that does not exist': "createVerifier({ issuer: 'x', audience: 'y', bogus: 1 });",
       'no audience': "createVerifier({ issuer: 'x' });",

@@ -1,6 +1,6 @@
 /**
- * What every set of manifests promises, whether Kustomize or Helm made it: the Kubernetes API accepts its objects, its Pods
- * keep the Pod Security Standard "restricted", and each gateway in it has a valid configuration that fits its container.
+ * What every set of manifests promises, from Kustomize or Helm: the Kubernetes API accepts its objects, its Pods meet
+ * the Pod Security Standard "restricted", and each gateway in it has a valid configuration that fits its container.
  */
 
 import { readFile } from 'node:fs/promises';
@@ -11,18 +11,18 @@ import { repositoryPath } from '../support/kubernetes/render.ts';
 import { type KubernetesObject, schemaProblems } from '../support/kubernetes/schema.ts';
 import { type GatewayPod, gatewayPodsOf, validate } from './deployment.ts';
 
-/** The objects of a kind, loosely typed: schemas hold their shape. */
-// biome-ignore lint/suspicious/noExplicitAny: Kubernetes objects have no types here; the schema test judges their shape.
+/** The objects of a kind, loosely typed. */
+// biome-ignore lint/suspicious/noExplicitAny: Kubernetes objects have no types here; the schema test checks them.
 export const ofKind = (objects: readonly KubernetesObject[], kind: string): any[] =>
   objects.filter((object) => object.kind === kind);
 
-/** Whether a selector means objects with these labels. */
+/** Whether a selector matches objects with these labels. */
 export const selects = (selector: Labels, labels: Labels) =>
   Object.entries(selector).every(([name, value]) => labels[name] === value);
 
 const named = ({ kind, metadata: { name } }: KubernetesObject) => `${kind} ${name}`;
 
-/** Declares the tests of these sets of objects, by the names of the sets. */
+/** Declares the tests of these sets of objects, by name. */
 export function describeManifests(sets: Readonly<Record<string, readonly KubernetesObject[]>>): void {
   const OBJECTS = Object.entries(sets).flatMap(([from, objects]) =>
     objects.map((object) => ({ title: `${from}: ${named(object)}`, object })),
@@ -33,22 +33,22 @@ export function describeManifests(sets: Readonly<Record<string, readonly Kuberne
   const GATEWAYS = gatewayPodsOf(sets).map((gatewayPod) => ({ ...gatewayPod, title: gatewayPod.from }));
 
   describe('schema', () => {
-    it.each(OBJECTS)('$title is what the Kubernetes API accepts', ({ object }) => {
+    it.each(OBJECTS)('$title is accepted by the Kubernetes API', ({ object }) => {
       expect(schemaProblems(object)).toEqual([]);
     });
   });
 
   describe('Pod security', () => {
-    it.each(PODS)('$title keeps the Pod Security Standard "restricted"', ({ pod }) => {
+    it.each(PODS)('$title meets the Pod Security Standard "restricted"', ({ pod }) => {
       expect(restrictedProblems(pod)).toEqual([]);
     });
 
-    it.each(PODS)('$title writes to no root filesystem and gets no token and no variables of Services', ({ pod }) => {
+    it.each(PODS)('$title has a read-only root filesystem, no token and no Service variables', ({ pod }) => {
       expect(pod.spec).toMatchObject({ automountServiceAccountToken: false, enableServiceLinks: false });
       for (const { securityContext } of pod.containers) expect(securityContext?.readOnlyRootFilesystem).toBe(true);
     });
 
-    it.each(PODS)('$title says what it needs', ({ pod }) => {
+    it.each(PODS)('$title declares its resources', ({ pod }) => {
       for (const { resources } of pod.containers) {
         expect(Object.keys(resources?.requests ?? {}).toSorted()).toEqual(['cpu', 'memory']);
         expect(resources?.limits).toHaveProperty('memory');
@@ -56,7 +56,7 @@ export function describeManifests(sets: Readonly<Record<string, readonly Kuberne
     });
 
     it.each(GATEWAYS)(
-      '$title: the gateway runs as 65532, takes nothing from variables and mounts whole directories to read',
+      '$title: the gateway runs as 65532, reads no variables, and mounts whole directories read-only',
       ({ gateway, pod }) => {
         const user = { ...pod.spec.securityContext, ...gateway.securityContext };
         expect(user).toMatchObject({ runAsUser: 65532, runAsGroup: 65532 });
@@ -80,20 +80,20 @@ export function describeManifests(sets: Readonly<Record<string, readonly Kuberne
   });
 
   describe('configuration', () => {
-    it.each(GATEWAYS)('$title: our own validation finds nothing, with the files that are mounted', (gatewayPod) => {
+    it.each(GATEWAYS)('$title: `sallyport validate` finds no problem, with the mounted files', (gatewayPod) => {
       const { loaded, problems } = validate(gatewayPod);
       expect(problems.map(({ line, message }) => `${line}: ${message}`)).toEqual([]);
       expect(loaded).not.toBeNull();
     });
 
-    it.each(GATEWAYS)('$title: the ports of the container are those of the listeners', (gatewayPod) => {
+    it.each(GATEWAYS)('$title: the container’s ports are those of the listeners', (gatewayPod) => {
       const { public: publicListener, admin } = listenersOf(gatewayPod);
       const ports = gatewayPod.gateway.ports?.map(({ containerPort }) => containerPort);
-      // Those of other listeners may follow.
+      // Ports of other listeners may follow.
       expect(ports?.slice(0, 2)).toEqual([publicListener.address.port, admin.address.port]);
     });
 
-    it.each(GATEWAYS)('$title: both listeners are reached from outside of the Pod', (gatewayPod) => {
+    it.each(GATEWAYS)('$title: both listeners are reachable from outside the Pod', (gatewayPod) => {
       const { public: publicListener, admin } = listenersOf(gatewayPod);
       expect([publicListener.address.host, admin.address.host]).toEqual(['0.0.0.0', '0.0.0.0']);
     });
@@ -106,28 +106,28 @@ export function describeManifests(sets: Readonly<Record<string, readonly Kuberne
       }
     });
 
-    it.each(GATEWAYS)('$title: liveness does not depend on anything outside of the process', ({ gateway }) => {
+    it.each(GATEWAYS)('$title: liveness depends on nothing outside the process', ({ gateway }) => {
       expect(gateway.livenessProbe?.httpGet?.path).toBe('/livez');
     });
 
-    it.each(GATEWAYS)('$title: Pods live long enough to end in order', (gatewayPod) => {
+    it.each(GATEWAYS)('$title: Pods have enough time for a graceful shutdown', (gatewayPod) => {
       const { pod, gateway } = gatewayPod;
       const { delay, timeout } = validate(gatewayPod).loaded!.config.shutdown;
       const appSleepSec = Math.max(0, ...pod.containers.map((it) => it.lifecycle?.preStop?.sleep?.seconds ?? 0));
       const neededSec = (delay + timeout) / 1_000 + appSleepSec;
       expect(pod.spec.terminationGracePeriodSeconds).toBeGreaterThanOrEqual(neededSec + 5);
-      // Hooks of all containers begin at once: one on the gateway would end before the app has.
+      // Hooks of all containers start at once: a hook of the gateway would end before the app has.
       expect(gateway.lifecycle).toBeUndefined();
     });
   });
 }
 
-/** The listeners that a gateway's configuration has. */
+/** The listeners of a gateway's configuration. */
 export function listenersOf(gatewayPod: GatewayPod) {
   return validate(gatewayPod).loaded!.config.listeners;
 }
 
-/** Whether the admin listener has what a probe asks for, without a token. */
+/** Whether the admin listener answers a probe without a token. */
 function isAnswered(probe: Probe | undefined): boolean {
   const [path = '', query = ''] = probe?.httpGet?.path.split('?') ?? [];
   const row = ENDPOINTS.find((it) => it.method === 'GET' && it.path === path && it.guard !== 'token');

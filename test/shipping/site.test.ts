@@ -1,6 +1,6 @@
 /**
- * The documentation site as readers get it: built by its generator, served below its path, and opened in a real Chromium. Where
- * the generator is not installed (`npm ci --prefix site`) there is nothing to try, and the tests say so; CI installs it.
+ * The documentation site as readers see it: built by its generator, served below its path, and opened in a real
+ * Chromium. Skipped where the generator is not installed (`npm ci --prefix site`); CI installs it.
  */
 
 import { execFileSync } from 'node:child_process';
@@ -27,7 +27,7 @@ const TYPES: Readonly<Record<string, string>> = {
   '.png': 'image/png',
 };
 
-/** Serves a folder below the path of the site, as GitHub Pages does: index files, and 404.html for what is not there. */
+/** Serves a folder below the path of the site, as GitHub Pages does: index files, and 404.html for missing pages. */
 function serve(folder: string): Server {
   return createServer((request, response) => {
     const path = decodeURIComponent(new URL(request.url ?? '', 'http://site.example').pathname).replace(SITE_BASE, '');
@@ -48,7 +48,7 @@ describe.skipIf(!isInstalled)('the documentation site (needs `npm ci --prefix si
   const asked: string[] = [];
 
   beforeAll(async () => {
-    // Without NODE_ENV and BASE_URL of the test runner, which the generator would take for its own.
+    // Without NODE_ENV and BASE_URL of the test runner, which the generator would use.
     const { PATH, HOME } = process.env;
     const env = { PATH, HOME };
     execFileSync('npm', ['run', 'docs:build'], { cwd: ROOT, env, stdio: 'pipe' });
@@ -66,14 +66,14 @@ describe.skipIf(!isInstalled)('the documentation site (needs `npm ci --prefix si
     server?.close();
   });
 
-  test('has every page, and no link that leads nowhere', () => {
+  test('has every page and no broken link', () => {
     const { pages, links, problems } = checkSite(BUILT);
     expect(problems).toEqual([]);
     expect(pages).toBe(sitePages().length + 1); // and 404.html
     expect(links).toBeGreaterThan(1000);
   });
 
-  test('a broken link, a lost page and a picture from elsewhere are found', () => {
+  test('is checked for broken links, missing pages and external images', () => {
     const folder = mkdtempSync(join(tmpdir(), 'sallyport-site-'));
     cpSync(BUILT, folder, { recursive: true });
     const file = join(folder, 'limits/index.html');
@@ -95,7 +95,7 @@ describe.skipIf(!isInstalled)('the documentation site (needs `npm ci --prefix si
     );
   });
 
-  test('finds a page by its words, without another host', async () => {
+  test('finds a page by its words without contacting another host', async () => {
     await page.goto(`${origin}${SITE_BASE}/`);
     await page.locator('button[data-open-modal]').click();
     await page.locator('#starlight__search input').fill('rotate signing keys');
@@ -114,7 +114,7 @@ describe.skipIf(!isInstalled)('the documentation site (needs `npm ci --prefix si
     expect(problems.filter(([rule]) => rule !== 'color-contrast-enhanced')).toEqual([]); // which is AAA
   });
 
-  test('an address that does not exist leads back', async () => {
+  test('links back from an address that does not exist', async () => {
     const answer = await page.goto(`${origin}${SITE_BASE}/how-to/nowhere/`);
     expect(answer?.status()).toBe(404);
     expect(

@@ -1,6 +1,6 @@
 /**
- * The two examples together: the configurations that `k8s/examples/` brings into a cluster, run by two real gateways.
- * Addresses, store and files are the test's; who trusts whom, and for which audience, is theirs.
+ * The two examples together: the configurations of `k8s/examples/`, run by two real gateways. The test supplies
+ * addresses, store and files; the examples say who trusts whom, and for which audience.
  */
 
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -55,7 +55,7 @@ beforeEach(() => {
   orders.reset();
 });
 
-/** What `/.well-known/jwks.json` of the ingress gateway says. */
+/** The key set at `/.well-known/jwks.json` of the ingress gateway. */
 async function publishedKeys(keys: string): Promise<object> {
   return new Keyring(await readKeyDirectory(keys, 'ES256'), 120_000, Date.now).published();
 }
@@ -103,7 +103,7 @@ async function get({ port }: TestGateway, path: string, ...lines: string[]): Pro
 
 const cookie = () => ingress.cookie('bob', { roles: ['customer'] });
 
-it('a session goes through the ingress gateway and the sidecar, and the app learns who it is', async () => {
+it('a session passes the ingress gateway and the sidecar, and the app learns the user', async () => {
   expect((await get(ingress, '/orders/42', await cookie())).status).toBe(200);
   expect(orders.last.head).toMatch(/^GET \/42 HTTP\/1\.1/);
   expect(orders.last.values('x-user')).toEqual(['bob']);
@@ -116,7 +116,7 @@ it('the app behind the sidecar sees neither the cookie nor a token', async () =>
   expect(orders.last.values('authorization')).toEqual([]);
 });
 
-it('what the app calls through the sidecar gets the token of the Pod, and nothing that the app itself has sent', async () => {
+it('a call of the app through the sidecar carries the token of the Pod, not the app’s own', async () => {
   const port = sidecar.portOf('outbound');
   const lines = [`Host: 127.0.0.1:${port}`, 'Authorization: Bearer mallory'];
   expect((await rawRequest(port, requestHead('GET', '/stock/levels/7?all=1', lines))).status).toBe(200);
@@ -125,12 +125,12 @@ it('what the app calls through the sidecar gets the token of the Pod, and nothin
   expect(stock.last.values('host')).toEqual([new URL(stock.origin).host]);
 });
 
-it('a role that the route does not allow is refused before the sidecar', async () => {
+it('a role that the route does not allow never reaches the sidecar', async () => {
   expect((await get(ingress, '/orders/42', await ingress.cookie('eve', { roles: ['guest'] }))).status).toBe(403);
   expect(orders.requests).toEqual([]);
 });
 
-it('the other app gets a token of its own audience', async () => {
+it('the other app gets a token for its own audience', async () => {
   expect((await get(ingress, '/', await cookie())).status).toBe(200);
   const [authorization = ''] = app.last.values('authorization');
   const { iss, aud, sub } = decodeJwt(authorization.slice('Bearer '.length));
@@ -139,7 +139,7 @@ it('the other app gets a token of its own audience', async () => {
 
 it.each([
   { what: 'nothing', lines: async () => [] },
-  { what: 'an X-User of its own', lines: async () => ['X-User: bob'] },
+  { what: 'its own X-User', lines: async () => ['X-User: bob'] },
   { what: 'the session cookie', lines: async () => [await cookie()] },
   {
     what: 'a token for another audience',
@@ -148,7 +148,7 @@ it.each([
       return [`Authorization: ${app.last.values('authorization')[0]}`];
     },
   },
-])('who comes to the sidecar directly with $what is refused', async ({ lines }) => {
+])('a direct request to the sidecar with $what is refused', async ({ lines }) => {
   expect((await get(sidecar, '/42', ...(await lines()))).status).toBe(401);
   expect(orders.requests).toEqual([]);
 });

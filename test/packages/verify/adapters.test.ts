@@ -23,7 +23,7 @@ beforeAll(async () => {
 });
 afterAll(() => issuer[Symbol.asyncDispose]());
 
-/** Serves `/orders` to whoever has a good token, with its subject and actor, and says on which port. */
+/** Answers `/orders` with the subject and actor of a valid token, and resolves with the port. */
 type Serve = (options: GuardOptions) => Promise<number>;
 
 const serveWithExpress: Serve = async (options) => {
@@ -56,7 +56,7 @@ const serveWithFastify: Serve = async (options) => {
   return (app.server.address() as AddressInfo).port;
 };
 
-/** Express's kind of middleware without Express. */
+/** Express-style middleware without Express. */
 const serveWithNode: Serve = async (options) => {
   const guard = expressVerify(options);
   const server = createServer((request, response) => {
@@ -93,12 +93,12 @@ describe.each([
     );
   });
 
-  test('what is outside of the guard needs none', async () => {
+  test('a request outside the guard needs no token', async () => {
     const port = await serve({ verifier });
     expect((await rawRequest(port, requestHead('GET', '/health', ['Host: orders']))).status).toBe(200);
   });
 
-  test('RFC 6750 §3: without a token 401 and a challenge without an error; onRefused gets the reason', async () => {
+  test('RFC 6750 §3: a request without a token gets 401 and a challenge without error; onRefused gets the reason', async () => {
     const refused: VerifyError[] = [];
     const port = await serve({ verifier, onRefused: (error) => refused.push(error) });
     const { status, headers, body } = await post(port, []);
@@ -110,7 +110,7 @@ describe.each([
     expect(refused.map(({ reason }) => reason)).toEqual(['missing']);
   });
 
-  test('every bad token gets one and the same answer', async () => {
+  test('every bad token gets the same answer', async () => {
     const refused: VerifyError[] = [];
     const port = await serve({ verifier, onRefused: (error) => refused.push(error) });
     const tokens = [
@@ -145,7 +145,7 @@ describe.each([
     expect((await withScopes('orders:write other orders:read')).status).toBe(200);
   });
 
-  test('unavailable keys are a 503 with Retry-After, and no challenge', async () => {
+  test('unavailable keys give 503 with Retry-After and no challenge', async () => {
     await using down = await TestIssuer.start();
     down.status = 500;
     const lost = createVerifier({ issuer: ISSUER, audience: AUDIENCE, jwksUrl: down.jwksUrl, clocks: down.clocks });
@@ -157,13 +157,13 @@ describe.each([
     expect(headers.has('www-authenticate')).toBe(false);
   });
 
-  test('a fault of the verifier serves nobody: 500', async () => {
+  test('a fault of the verifier gives 500 and lets nobody in', async () => {
     const broken = { ...verifier, verify: () => Promise.reject(new Error('broken')) };
     const port = await serve({ verifier: broken });
     expect((await post(port, [`Authorization: Bearer ${await issuer.token()}`])).status).toBe(500);
   });
 });
 
-test('a handler whose guard did not run finds no token, and throws', () => {
+test('a handler throws if its guard did not run', () => {
   expect(() => verifiedTokenOf({})).toThrow('did not run');
 });

@@ -1,6 +1,6 @@
 /**
- * The recipes of docs/verify.md and of the package's README, as they are there, against a gateway: each in a process of its own, with tokens that
- * the gateway sent, and with some that it would not send though they are signed with its key.
+ * The recipes of docs/verify.md and of the package's README, unchanged, against a gateway: each in its own process,
+ * with tokens that the gateway sent, and with tokens that it would never send although they are signed with its key.
  */
 
 import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process';
@@ -38,15 +38,15 @@ interface Verdict {
   readonly actor?: string | null;
 }
 
-/** How a recipe is put into a directory so that it answers each line, an Authorization header, with a verdict. */
+/** How to set up a recipe in a directory so that it answers each line, an Authorization header, with a verdict. */
 interface Kitchen {
-  /** What to run; or, as a text, why this machine cannot. */
+  /** The command to run; or, as a text, why this machine cannot. */
   readonly prepare: (directory: string) => readonly string[] | string;
-  /** Whether it goes by `Cache-Control`, rather than by a number of its own. */
+  /** Whether it follows `Cache-Control`, rather than its own interval. */
   readonly readsCacheControl: boolean;
 }
 
-/** What the recipes wait for after a kid that they did not find, before they ask for the keys again. */
+/** How long the recipes wait after an unknown kid before they fetch the keys again. */
 const COOL_DOWN_MS = 10_000;
 
 const write = (directory: string, name: string, text: string) => {
@@ -127,7 +127,7 @@ ${GO_MODULE} v5.3.1/go.mod h1:fxCRLWMO43lRc8nhHWY6LGqRcf+1gQWArsqaEUEa5bE=
 function prepareGo(directory: string): readonly string[] | string {
   const go = findProgram(['go', '/usr/local/go/bin/go']);
   if (go === null) return 'go is not installed';
-  // Nothing is fetched by a test: what npm test installs before is in the module cache.
+  // A test downloads nothing: `npm test` has filled the module cache.
   const env = { ...process.env, GOTOOLCHAIN: 'local', GOPROXY: 'off' };
   write(directory, 'go.mod', `module example.com/recipe\n\ngo 1.25\n\nrequire ${GO_MODULE} v5.3.1\n`);
   write(directory, 'go.sum', GO_SUM);
@@ -208,7 +208,7 @@ for line in sys.stdin:
 class CountedKeys implements AsyncDisposable {
   requests = 0;
   isDown = false;
-  /** Published beside the gateway's own. */
+  /** A key that is published beside the gateway's own. */
   extra: JWK | null = null;
   readonly #server: Server;
 
@@ -240,7 +240,7 @@ class CountedKeys implements AsyncDisposable {
   }
 }
 
-/** A recipe that runs. */
+/** A running recipe. */
 class RunningRecipe implements AsyncDisposable {
   readonly #child: ChildProcessWithoutNullStreams;
   readonly #verdicts: AsyncIterator<string>;
@@ -303,7 +303,7 @@ async function sentTo(audience: string): Promise<string> {
 
 const nowSec = () => Math.floor(Date.now() / 1_000);
 
-/** A header with a token that is signed with the gateway's key, right but for what is said here. */
+/** A header with a token that is signed with the gateway's key, and valid except for these members. */
 async function signed(
   claims: JWTPayload & { act?: unknown } = {},
   header: Record<string, unknown> = {},
@@ -318,34 +318,34 @@ async function signed(
 
 const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
 
-/** Headers that are to be refused. */
+/** Headers that must be refused. */
 const BAD: Readonly<Record<string, () => Promise<string>>> = {
-  'JWT-54: that the gateway sent to another service': () => sentTo('cart'),
-  'JWT-36: for another service': () => signed({ aud: 'cart' }),
-  'JWT-36: for nobody': () => signed({ aud: undefined as unknown as string }),
-  'JWT-35: of another issuer': () => signed({ iss: 'https://other.example.com' }),
-  'that has expired': () => signed({ iat: nowSec() - 1_000, exp: nowSec() - 900 }),
-  'JWT-28: that never expires': () => signed({ exp: undefined as unknown as number }),
-  'JWT-31: from the future': () => signed({ iat: nowSec() + 900, exp: nowSec() + 1_000 }),
-  'JWT-33: of another type': () => signed({}, { typ: 'logout+jwt' }),
-  'without sub': () => signed({ sub: undefined as unknown as string }),
-  'whose claims were changed': async () => {
+  'JWT-54: a token that the gateway sent to another service': () => sentTo('cart'),
+  'JWT-36: a token for another service': () => signed({ aud: 'cart' }),
+  'JWT-36: a token without an audience': () => signed({ aud: undefined as unknown as string }),
+  'JWT-35: a token from another issuer': () => signed({ iss: 'https://other.example.com' }),
+  'an expired token': () => signed({ iat: nowSec() - 1_000, exp: nowSec() - 900 }),
+  'JWT-28: a token that never expires': () => signed({ exp: undefined as unknown as number }),
+  'JWT-31: a token from the future': () => signed({ iat: nowSec() + 900, exp: nowSec() + 1_000 }),
+  'JWT-33: a token of another type': () => signed({}, { typ: 'logout+jwt' }),
+  'a token without sub': () => signed({ sub: undefined as unknown as string }),
+  'a token with changed claims': async () => {
     const [header, payload = '', signature] = (await signed()).split('.');
     const claims = JSON.parse(Buffer.from(payload, 'base64url').toString()) as object;
     return `${header}.${encode({ ...claims, sub: 'eve' })}.${signature}`;
   },
-  'JWT-01: that is not signed': async () => {
+  'JWT-01: an unsigned token': async () => {
     const [, payload] = (await signed()).split('.');
     return `Bearer ${encode({ alg: 'none', typ: 'JWT' })}.${payload}.`;
   },
-  'JWT-05: that is signed with the public key as a secret': async () => {
+  'JWT-05: a token signed with the public key as a secret': async () => {
     const { kid } = gateway.gateway.longLived.signingKeys.keyring.active();
     const [jwk] = ((await (await fetch(jwksUrl)).json()) as { keys: object[] }).keys;
     const secret = Buffer.from(JSON.stringify(jwk));
     const payload = { iss: ISSUER, sub: 'bob', aud: 'orders', iat: nowSec(), exp: nowSec() + 120 };
     return `Bearer ${await new SignJWT(payload).setProtectedHeader({ alg: 'HS256', kid }).sign(secret)}`;
   },
-  'JWT-12: that brings its own key': async () => {
+  'JWT-12: a token with its own key': async () => {
     const { publicKey, privateKey } = await crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, true, [
       'sign',
       'verify',
@@ -355,9 +355,9 @@ const BAD: Readonly<Record<string, () => Promise<string>>> = {
     const header = { alg: 'ES256', kid, jwk: await exportJWK(publicKey) };
     return `Bearer ${await new SignJWT(payload).setProtectedHeader(header).sign(privateKey)}`;
   },
-  'JWT-10: with a kid that is a number': () => signed({}, { kid: 7 }),
-  'JWT-57: in another scheme': async () => (await signed()).replace('Bearer', 'Basic'),
-  'JWT-20: that is none': async () => 'Bearer nonsense',
+  'JWT-10: a token whose kid is a number': () => signed({}, { kid: 7 }),
+  'JWT-57: a token in another scheme': async () => (await signed()).replace('Bearer', 'Basic'),
+  'JWT-20: not a token': async () => 'Bearer nonsense',
 };
 
 describe.each(Object.keys(KITCHENS))('the recipe %s', (name) => {
@@ -374,7 +374,7 @@ describe.each(Object.keys(KITCHENS))('the recipe %s', (name) => {
     return new RunningRecipe(prepared, directory, url);
   }
 
-  test('accepts what the gateway sent to this service, and refuses everything else', async (context) => {
+  test('accepts a token that the gateway sent to this service, and refuses all others', async (context) => {
     await using running = run(context, jwksUrl);
     expect(await running.judge(await sentTo('orders'))).toEqual({ outcome: 'believed', subject: 'bob', actor: null });
     const exchanged = await signed({ act: { sub: 'cart', act: { sub: 'web' } } }, { typ: 'at+jwt' });
@@ -384,7 +384,7 @@ describe.each(Object.keys(KITCHENS))('the recipe %s', (name) => {
     }
   });
 
-  test('JWT-45: asks for the keys once, and once for any number of unknown kids', async (context) => {
+  test('JWT-45: fetches the keys once, and once more for any number of unknown kids', async (context) => {
     await using keys = await CountedKeys.start(jwksUrl);
     await using running = run(context, keys.url);
     for (let count = 0; count < 5; count += 1) {
@@ -398,20 +398,20 @@ describe.each(Object.keys(KITCHENS))('the recipe %s', (name) => {
     }
     const tookMs = performance.now() - sinceMs;
     const forUnknownKids = 1 + Math.floor(tookMs / COOL_DOWN_MS);
-    // Those that read Cache-Control ask again after a second in any case, and the first second may have begun before.
+    // Those that read Cache-Control fetch again after a second anyway, and the first second may have begun before.
     const forMaxAge = kitchen.readsCacheControl ? 1 + Math.floor(tookMs / 1_000) : 0;
     expect(keys.requests - before).toBeLessThanOrEqual(forUnknownKids + forMaxAge);
     expect(await running.judge(await signed())).toMatchObject({ outcome: 'believed' });
   });
 
   if (kitchen.readsCacheControl)
-    test('asks again when the max-age of Cache-Control is over', async (context) => {
+    test('fetches the keys again after the max-age of Cache-Control', async (context) => {
       await using keys = await CountedKeys.start(jwksUrl);
       await using running = run(context, keys.url);
       expect(await running.judge(await signed())).toMatchObject({ outcome: 'believed' });
       const judge = async () => (await running.judge(await signed())).outcome;
       await until(async () => (await judge()) === 'believed' && keys.requests > 1, 'the keys were asked for again');
-      // And when that fails, the last ones are used.
+      // And if that fails, it uses the previous ones.
       keys.isDown = true;
       const before = keys.requests;
       await until(
@@ -422,7 +422,7 @@ describe.each(Object.keys(KITCHENS))('the recipe %s', (name) => {
     });
 
   if (kitchen.readsCacheControl)
-    test('JWT-48: accepts a key that was published since, and no other', async (context) => {
+    test('JWT-48: accepts a newly published key until it is withdrawn', async (context) => {
       await using keys = await CountedKeys.start(jwksUrl);
       await using running = run(context, keys.url);
       expect(await running.judge(await signed())).toMatchObject({ outcome: 'believed' });
@@ -438,12 +438,12 @@ describe.each(Object.keys(KITCHENS))('the recipe %s', (name) => {
         .sign(privateKey)}`;
       keys.extra = { ...(await exportJWK(publicKey)), kid: 'next', use: 'sig' };
       expect(await running.judge(byNewKey)).toMatchObject({ outcome: 'believed' });
-      // Withdrawn: believed for as long as the set may be kept, a second here.
+      // Withdrawn: accepted for as long as the set may be cached, a second here.
       keys.extra = null;
       await until(async () => (await running.judge(byNewKey)).outcome === 'refused', 'the key is gone');
     });
 
-  test('JWT-46: that has no keys reports that, and does not blame the token', async (context) => {
+  test('JWT-46: reports that it has no keys, and does not blame the token', async (context) => {
     await using keys = await CountedKeys.start(jwksUrl);
     keys.isDown = true;
     await using running = run(context, keys.url);
@@ -451,7 +451,7 @@ describe.each(Object.keys(KITCHENS))('the recipe %s', (name) => {
   });
 });
 
-test('every recipe of the pages is tried', () => {
+test('every recipe on the pages is tested', () => {
   expect([...PAGES.matchAll(/^```\w+ recipe=(\w+)$/gm)].map(([, name]) => name).toSorted()).toEqual(
     Object.keys(KITCHENS).toSorted(),
   );

@@ -1,4 +1,6 @@
-/** An issuer of tokens for a service: a key, a server that has its set, and tokens that are right but for what a test says. */
+/**
+ * An issuer of tokens for a service: a key, a server for its key set, and tokens that are valid except as a test says.
+ */
 
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -24,7 +26,7 @@ type Members = Readonly<Record<string, unknown>>;
 
 export class TestIssuer implements AsyncDisposable {
   readonly clocks: TestClocks = new TestClocks();
-  /** What is published. */
+  /** The published keys. */
   published: JWK[];
   /** Answer with this status instead. */
   status = 200;
@@ -52,7 +54,7 @@ export class TestIssuer implements AsyncDisposable {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/.well-known/jwks.json`;
   }
 
-  /** A token that is good for two minutes, with these members in place of its own; `undefined` leaves one out. */
+  /** A token that is valid for two minutes, with these members instead of its own; `undefined` omits one. */
   token(claims: Members = {}, header: Members = {}, key: TestKey = this.key): Promise<string> {
     const nowSec = Math.floor(this.clocks.wallMs() / 1_000);
     return new SignJWT({ iss: ISSUER, sub: 'bob', aud: AUDIENCE, iat: nowSec, exp: nowSec + 120, ...claims })

@@ -35,8 +35,8 @@ async function reasonOf(outcome: Promise<unknown>): Promise<VerifyReason | 'beli
 const nowSec = () => Math.floor(issuer.clocks.wallMs() / 1_000);
 const encode = (text: string) => Buffer.from(text).toString('base64url');
 
-describe('a good token', () => {
-  test('says subject, actors, session, scopes and claims', async () => {
+describe('a valid token', () => {
+  test('gives subject, actors, session, scopes and claims', async () => {
     using verifier = verifierOf();
     const { verify } = verifier;
     const act = { sub: 'cart', act: { sub: 'web' } };
@@ -56,7 +56,7 @@ describe('a good token', () => {
     });
   });
 
-  test('S2: says whose subject it is, and whose actor, where they are not the gateway’s own', async () => {
+  test('S2: names the issuers of its subject and actor where those are not the gateway’s own', async () => {
     using verifier = verifierOf();
     const act = { sub: 'web', act: { sub: 'cart', iss: ['https://second', 'https://ext'] } };
     expect(await verifier.verify(await issuer.token({ presented_iss: 'https://ext', act }))).toMatchObject({
@@ -69,31 +69,31 @@ describe('a good token', () => {
     }
   });
 
-  test('without act, sid and scope has null for each', async () => {
+  test('gives null for missing act, sid and scope', async () => {
     using verifier = verifierOf();
     expect(await verifier.verify(await issuer.token())).toMatchObject({ actor: null, sid: null, scopes: new Set() });
   });
 
   test.each(['bearer', 'Bearer', 'BEARER'])(
-    'RFC 6750 §2.1: is taken from a header with the scheme %s',
+    'RFC 6750 §2.1: is accepted in a header with the scheme %s',
     async (scheme) => {
       using verifier = verifierOf();
       expect(await reasonOf(verifier.verify(`${scheme} ${await issuer.token()}`))).toBe('believed');
     },
   );
 
-  test('JWT-30: may have times with a fraction (RFC 7519 §2)', async () => {
+  test('JWT-30: may have fractional times (RFC 7519 §2)', async () => {
     using verifier = verifierOf();
     expect(await reasonOf(verifier.verify(await issuer.token({ exp: 1_800_000_060.5 })))).toBe('believed');
   });
 
-  test('JWT-36: is for one of several audiences of the service, and may name others too', async () => {
+  test('JWT-36: names one of the service’s audiences, and may name others', async () => {
     using verifier = verifierOf({ audience: ['orders', 'orders-v2'] });
     expect(await reasonOf(verifier.verify(await issuer.token({ aud: ['cart', 'orders-v2'] })))).toBe('believed');
   });
 
   test.each(['RS256', 'PS256', 'EdDSA', 'ES384'])(
-    'may be signed with %s where that is accepted, and only there',
+    'may be signed with %s only where that is configured',
     async (algorithm) => {
       const key = await makeKey('other', algorithm);
       const token = await issuer.token({}, {}, key);
@@ -132,7 +132,7 @@ const REFUSED: readonly (readonly [title: string, reason: VerifyReason, claims: 
   ['an expired token', 'expired', { iat: 1_799_999_000, exp: 1_799_999_970 }],
   ['no sub', 'subject', { sub: undefined }],
   ['an empty sub', 'subject', { sub: '' }],
-  ['RFC 8693 §4.1: act that is no object', 'claims', { act: 'cart' }],
+  ['RFC 8693 §4.1: act is not an object', 'claims', { act: 'cart' }],
   ['RFC 8693 §4.1: act without sub', 'claims', { act: { iss: ISSUER } }],
   ['RFC 8693 §4.1: a nested act without sub', 'claims', { act: { sub: 'cart', act: {} } }],
   ['JWT-52: scope in a list', 'claims', { scope: ['orders:read'] }],
@@ -165,18 +165,18 @@ describe('a token is refused', () => {
     },
   );
 
-  test('JWT-04: a key whose algorithm is another one is not tried', async () => {
+  test('JWT-04: if its key is for another algorithm', async () => {
     const key = await makeKey('k1', 'ES384');
     using verifier = verifierOf({ algorithms: ['ES256', 'ES384'] });
     expect(await reasonOf(verifier.verify(await issuer.token({}, {}, key)))).toBe('key');
   });
 
-  test('JWT-38: a key of another issuer with the same kid', async () => {
+  test('JWT-38: signed with another issuer’s key of the same kid', async () => {
     using verifier = verifierOf();
     expect(await reasonOf(verifier.verify(await issuer.token({}, {}, await makeKey('k1'))))).toBe('signature');
   });
 
-  test('JWT-16: duplicate claims, signed as they are', async () => {
+  test('JWT-16: with duplicate claims, correctly signed', async () => {
     using verifier = verifierOf();
     const { CompactSign } = await import('jose');
     const text = `{"iss":"${ISSUER}","aud":"${AUDIENCE}","sub":"eve","sub":"bob","iat":${nowSec()},"exp":${nowSec() + 60}}`;
@@ -190,7 +190,7 @@ describe('a token is refused', () => {
     ['JWT-57: Basic', 'not_bearer', (token: string) => `Basic ${token}`],
     ['JWT-57: two spaces', 'not_bearer', (token: string) => `Bearer  ${token}`],
     ['JWT-57: two tokens', 'not_bearer', (token: string) => `Bearer ${token} ${token}`],
-    ['JWT-57: two headers that were joined', 'not_bearer', (token: string) => `Bearer ${token}, Bearer ${token}`],
+    ['JWT-57: two joined headers', 'not_bearer', (token: string) => `Bearer ${token}, Bearer ${token}`],
     ['a scheme without a token', 'not_bearer', () => 'Bearer '],
     ['a scheme alone', 'malformed', () => 'Bearer'],
     ['JWT-57: a tab', 'malformed', (token: string) => `Bearer\t${token}`],
@@ -209,7 +209,7 @@ describe('a token is refused', () => {
     expect(await reasonOf(verifier.verify(nothing))).toBe('missing');
   });
 
-  test('whatever character of it is changed', async () => {
+  test('with any single character changed', async () => {
     using verifier = verifierOf();
     const token = await issuer.token();
     await fc.assert(
@@ -222,7 +222,7 @@ describe('a token is refused', () => {
     );
   });
 
-  test('whatever else is presented, with a VerifyError and nothing else', async () => {
+  test('with a VerifyError, whatever is presented', async () => {
     using verifier = verifierOf();
     const part = fc.oneof(fc.base64String().map(encode), fc.json().map(encode), fc.string());
     const written = fc.oneof(
@@ -237,7 +237,7 @@ describe('a token is refused', () => {
     );
   });
 
-  test('JWT-32: at exp plus the leeway, not a millisecond before', async () => {
+  test('JWT-32: from exp plus the leeway, and not a millisecond earlier', async () => {
     await using own = await TestIssuer.start();
     using verifier = verifierOf({ clockSkewMs: 5_000 }, own);
     const token = await own.token();
@@ -247,7 +247,7 @@ describe('a token is refused', () => {
     expect(await reasonOf(verifier.verify(token))).toBe('expired');
   });
 
-  test('with an error that has nothing of the token in it', async () => {
+  test('with an error that contains no part of the token', async () => {
     using verifier = verifierOf();
     const token = await issuer.token({ aud: 'cart-of-somebody', sub: 'bob-the-secret' });
     const error: unknown = await verifier.verify(token).catch((thrown) => thrown);
@@ -258,7 +258,7 @@ describe('a token is refused', () => {
 });
 
 describe('keys', () => {
-  test('are fetched once for many tokens at once, and before the first one', async () => {
+  test('are fetched in advance, and once for many concurrent tokens', async () => {
     await using own = await TestIssuer.start();
     using verifier = verifierOf({}, own);
     const tokens = await Promise.all(Array.from({ length: 20 }, (_, index) => own.token({ sub: `user-${index}` })));
@@ -267,7 +267,7 @@ describe('keys', () => {
     expect(own.requests).toBe(1);
   });
 
-  test('JWT-48: a new one is found at once; JWT-45: unknown ones cause one fetch per cool-down', async () => {
+  test('JWT-48: are found at once when new; JWT-45: unknown kids cause one fetch per cool-down', async () => {
     await using own = await TestIssuer.start();
     using verifier = verifierOf({ coolDownMs: 10_000 }, own);
     await verifier.verify(await own.token());
@@ -282,10 +282,10 @@ describe('keys', () => {
   });
 
   test.each([
-    ['of another issuer', { iss: 'https://other.example.com' }],
+    ['from another issuer', { iss: 'https://other.example.com' }],
     ['for another audience', { aud: 'cart' }],
     ['that has expired', { iat: 1_799_990_000, exp: 1_799_990_100 }],
-  ])('a token %s causes no fetch, whatever its kid', async (_title, claims) => {
+  ])('are not fetched for a token %s, whatever its kid', async (_title, claims) => {
     await using own = await TestIssuer.start();
     using verifier = verifierOf({ coolDownMs: 0 }, own);
     await verifier.verify(await own.token());
@@ -293,7 +293,7 @@ describe('keys', () => {
     expect(own.requests).toBe(1);
   });
 
-  test('JWT-50: a withdrawn key verifies nothing, not even tokens that were verified earlier', async () => {
+  test('JWT-50: verify nothing once withdrawn, not even tokens verified earlier', async () => {
     await using own = await TestIssuer.start();
     using verifier = verifierOf({ coolDownMs: 1_000 }, own);
     const token = await own.token();
@@ -305,7 +305,7 @@ describe('keys', () => {
     expect(await reasonOf(verifier.verify(token))).toBe('key');
   });
 
-  test('that are unavailable are a 503, not a 401, and are fetched as soon as they can be', async () => {
+  test('that are unavailable give 503, not 401, and are fetched as soon as possible', async () => {
     await using own = await TestIssuer.start();
     own.status = 500;
     const fetched: string[] = [];
@@ -321,17 +321,17 @@ describe('keys', () => {
     expect(fetched).toEqual(['failed status 500', 'refreshed null']);
   });
 
-  test('of an issuer added later are fetched before a token needs them', async () => {
+  test('of an issuer that recovers are fetched before a token needs them', async () => {
     await using own = await TestIssuer.start();
     own.status = 500;
     const fetched: string[] = [];
     using _verifier = verifierOf({ onKeysFetched: (result) => fetched.push(result) }, own);
     await until(() => fetched.length > 0, 'the first fetch has failed');
     own.status = 200;
-    await until(() => fetched.at(-1) === 'refreshed', 'the keys were had');
+    await until(() => fetched.at(-1) === 'refreshed', 'the keys were fetched');
   });
 
-  test('that were fetched last stay in use for maxStaleMs while fetches fail', async () => {
+  test('stay in use for maxStaleMs while fetches fail', async () => {
     await using own = await TestIssuer.start();
     using verifier = verifierOf({ maxStaleMs: 60_000, coolDownMs: 1_000 }, own);
     await verifier.verify(await own.token());
@@ -342,7 +342,7 @@ describe('keys', () => {
     expect(await reasonOf(verifier.verify(await own.token()))).toBe('keys_unavailable');
   });
 
-  test('JWT-46: an answer that is no key set leaves the last good one in use', async () => {
+  test('JWT-46: stay in use when an answer is not a key set', async () => {
     await using own = await TestIssuer.start();
     using verifier = verifierOf({ coolDownMs: 1_000 }, own);
     await verifier.verify(await own.token());
@@ -353,7 +353,7 @@ describe('keys', () => {
     expect(await reasonOf(verifier.verify(await own.token()))).toBe('believed');
   });
 
-  test('given inline need no server; without a usable key no token is accepted', async () => {
+  test('given inline need no server; without a usable key, no token is accepted', async () => {
     using given = verifierOf({ jwks: { keys: [issuer.key.jwk] } });
     expect(await reasonOf(given.verify(await issuer.token()))).toBe('believed');
     const secret = { kty: 'oct', k: encode('x'.repeat(32)), kid: 'k1', alg: 'ES256' };
@@ -365,7 +365,7 @@ describe('keys', () => {
 });
 
 describe('isRevoked', () => {
-  test('gets the claims of a token that is good otherwise, each time, and refuses with true', async () => {
+  test('gets the claims of each otherwise valid token, and refuses it by returning true', async () => {
     const asked: unknown[] = [];
     using verifier = verifierOf({
       isRevoked: async (claims) => {
@@ -388,7 +388,7 @@ describe('isRevoked', () => {
       },
     ],
     ['rejects', () => Promise.reject(new Error('no answer'))],
-  ])('that %s is a 503, never a yes', async (_title, isRevoked) => {
+  ])('that %s gives 503 and never accepts', async (_title, isRevoked) => {
     using verifier = verifierOf({ isRevoked });
     const error: unknown = await verifier.verify(await issuer.token()).catch((thrown) => thrown);
     expect(error).toMatchObject({ reason: 'revocation_unavailable', status: 503 });
@@ -402,11 +402,11 @@ test.each([
   ['a symmetric algorithm', { algorithms: ['HS256'] }, 'algorithms'],
   ['no algorithm', { algorithms: [] }, 'algorithms'],
   ['keys over plain http from another host', { jwksUrl: 'http://sallyport:8080/jwks.json' }, 'insecureHttp'],
-  ['an issuer that is no address, and none for its keys', { issuer: 'shop', jwksUrl: undefined }, 'jwksUrl'],
-])('%s: refused when it is made, with a name of the option', (_title, options, name) => {
+  ['an issuer that is not a URL, without a URL for its keys', { issuer: 'shop', jwksUrl: undefined }, 'jwksUrl'],
+])('%s: the constructor refuses it and names the option', (_title, options, name) => {
   expect(() => verifierOf(options as Partial<VerifierOptions>)).toThrow(name);
 });
 
-test('plain http is used where it is meant', () => {
+test('plain http is allowed where requested', () => {
   verifierOf({ jwksUrl: 'http://sallyport.invalid:8080/jwks.json', insecureHttp: true }).close();
 });

@@ -6,8 +6,8 @@ import { openStore } from '../../support/redis-store.ts';
 import { newRecord } from '../contract.ts';
 
 /**
- * As many as the index has shards. What the shards themselves take, 4 MB, is there before, as with a million sessions; and the
- * hash tables of Redis double in between, so that the share of each session in them is that of a million.
+ * As many as the index has shards. What the shards themselves take, 4 MB, is there before, as with a million sessions;
+ * and the hash tables of Redis double in between, so that the share of each session in them is that of a million.
  */
 const SESSIONS = 32_768;
 const BATCH = 1_000;

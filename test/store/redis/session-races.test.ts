@@ -33,7 +33,10 @@ afterAll(async () => {
 /** What is done before a command is sent; may throw instead. */
 type Before = (word: string) => Promise<void> | void;
 
-/** Sessions as one gateway has them; `before` is called with the name of each command, `MARK`, `INDEX`, `UPDATE` or `END` for scripts. */
+/**
+ * Sessions as one gateway has them; `before` is called with the name of each command, `MARK`, `INDEX`, `UPDATE` or
+ * `END` for scripts.
+ */
 function gateway(before: Before = () => {}, wallMs: () => number = Date.now): RedisSessions {
   const commands = {
     async send({ words, isBinary }: RedisCommand): Promise<unknown> {

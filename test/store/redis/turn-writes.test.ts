@@ -5,7 +5,10 @@ import { openStore } from '../../support/redis-store.ts';
 import { newRecord } from '../contract.ts';
 
 const SESSIONS = 50;
-/** A node that is kept waiting itself would miss the others' greetings within the usual second, and be forgotten by them. */
+/**
+ * A node that is kept waiting itself would miss the others' greetings within the usual second, and be forgotten by
+ * them.
+ */
 const PATIENT = { nodeTimeoutMs: 60_000 };
 
 /** Counts the writes to sockets that carry a word; each is a system call. */
