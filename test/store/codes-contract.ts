@@ -1,4 +1,4 @@
-/** What every store keeps of codes; part of `testStoreContract`. */
+/** What every store guarantees about codes; part of `testStoreContract`. */
 
 import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
@@ -17,7 +17,7 @@ export function testCodes(replicas: () => readonly [Store, Store]): void {
   describe('codes', () => {
     const newCode = () => `code:${randomBytes(16).toString('hex')}`;
 
-    test('are read by every replica as they were added, and are gone after their time', async () => {
+    test('are read by every replica as they were added, and expire', async () => {
       const [one, other] = pair();
       const [code, short] = [newCode(), newCode()];
       expect(await one.add(code, '{"ü":"\\u0000"}', HOUR_MS)).toBe(true);
@@ -27,7 +27,7 @@ export function testCodes(replicas: () => readonly [Store, Store]): void {
       await until(async () => (await other.read(short)) === null, 'the code is gone');
     });
 
-    test('are not added over another value', async () => {
+    test('do not overwrite another value', async () => {
       const [one, other] = pair();
       const code = newCode();
       await one.add(code, 'one', HOUR_MS);
@@ -36,7 +36,7 @@ export function testCodes(replicas: () => readonly [Store, Store]): void {
       expect(await one.read(code)).toBe('one');
     });
 
-    test('RFC 6749 §4.1.2: of those who claim one at the same moment, exactly one succeeds', async () => {
+    test('RFC 6749 §4.1.2: are claimed once, even by concurrent requests', async () => {
       const [one, other] = pair();
       for (let round = 0; round < 20; round++) {
         const code = newCode();
@@ -48,7 +48,7 @@ export function testCodes(replicas: () => readonly [Store, Store]): void {
       }
     });
 
-    test('are replaced with another time to live, by the same proposal as often as it is sent', async () => {
+    test('are replaced with a new time to live, and repeating the same replacement succeeds', async () => {
       const [one, other] = pair();
       const code = newCode();
       await one.add(code, 'one', HOUR_MS);
@@ -59,7 +59,7 @@ export function testCodes(replicas: () => readonly [Store, Store]): void {
       await until(async () => (await one.read(code)) === null, 'the code is gone');
     });
 
-    test('are not brought back by a replacement', async () => {
+    test('are not restored by a replacement', async () => {
       const [one, other] = pair();
       const code = newCode();
       await one.add(code, 'one', HOUR_MS);

@@ -1,5 +1,6 @@
 /**
- * What every store keeps, whatever is behind it: run on memory, on a single Redis, behind Sentinel and on a Cluster.
+ * What every store guarantees, whatever is behind it: run on memory, on a single Redis, behind Sentinel and on a
+ * Cluster.
  */
 
 import { randomBytes } from 'node:crypto';
@@ -25,7 +26,7 @@ export interface StoreUnderTest extends AsyncDisposable {
 
 const HOUR_MS = 3_600_000;
 
-/** A record of a session that was opened now. */
+/** A record of a session that has just been opened. */
 export function newRecord(overrides: Partial<SessionRecord> = {}): SessionRecord {
   const nowMs = Date.now();
   return {
@@ -64,13 +65,13 @@ export function testStoreContract(name: string, start: () => Promise<StoreUnderT
     }
 
     describe('a session', () => {
-      test('is read back as it was written, by every replica', async () => {
+      test('is read by every replica as it was written', async () => {
         const record = await created();
         expect(await store.sessions.read(record.handle)).toEqual(record);
         expect(await other.sessions.read(record.handle)).toEqual(record);
       });
 
-      test('keeps what a name, an attribute and a device can contain', async () => {
+      test('keeps any text in a name, an attribute and a device', async () => {
         const record = await created({
           subject: '{Zoë} | "x"\n\u0000 \u{1f511} \ud800 ../*?[a]',
           user: { 'a b': 'ü', '': [], long: 'x'.repeat(4_000), '|': { constructor: 'no' } },
@@ -80,14 +81,14 @@ export function testStoreContract(name: string, start: () => Promise<StoreUnderT
         expect(await other.sessions.list(record.subject)).toEqual([record]);
       });
 
-      test('keeps whether its user asked to stay logged in, through a use of it', async () => {
+      test('keeps through use whether its user asked to stay logged in', async () => {
         const record = await created({ remembered: true });
         expect(await other.sessions.read(record.handle)).toEqual(record);
         await store.sessions.touch(record.handle, record.lastSeenAtMs + 1, HOUR_MS);
         expect((await other.sessions.read(record.handle))?.remembered).toBe(true);
       });
 
-      test('keeps what the identity provider said, through a use of it', async () => {
+      test('keeps through use what the identity provider said', async () => {
         const login = {
           provider: 'corporate',
           subject: 'ü|{x}',
@@ -106,11 +107,11 @@ export function testStoreContract(name: string, start: () => Promise<StoreUnderT
         }
       });
 
-      test('that nobody opened is not there', async () => {
+      test('that was never opened does not exist', async () => {
         expect(await store.sessions.read(newRecord().handle)).toBeNull();
       });
 
-      test('is gone after its time to live', async () => {
+      test('expires after its time to live', async () => {
         const record = await created({}, 30);
         await until(async () => (await store.sessions.read(record.handle)) === null, 'the session is gone');
         expect(await store.sessions.list(record.subject)).toEqual([]);
@@ -118,27 +119,27 @@ export function testStoreContract(name: string, start: () => Promise<StoreUnderT
     });
 
     describe('touch', () => {
-      test('changes the time of last use and nothing else', async () => {
+      test('changes only the time of last use', async () => {
         const record = await created();
         const lastSeenAtMs = record.lastSeenAtMs + 61_000;
         expect(await store.sessions.touch(record.handle, lastSeenAtMs, HOUR_MS)).toBe(true);
         expect(await other.sessions.read(record.handle)).toEqual({ ...record, lastSeenAtMs });
       });
 
-      test('sets the time to live anew', async () => {
+      test('resets the time to live', async () => {
         const record = await created();
         await store.sessions.touch(record.handle, record.lastSeenAtMs, 30);
         await until(async () => (await store.sessions.read(record.handle)) === null, 'the session is gone');
       });
 
-      test('does not bring back a session that was ended', async () => {
+      test('does not restore a session that was ended', async () => {
         const record = await created();
         await other.sessions.end(record.handle);
         expect(await store.sessions.touch(record.handle, Date.now(), HOUR_MS)).toBe(false);
         expect(await store.sessions.read(record.handle)).toBeNull();
       });
 
-      test('does not bring back a session that is ended at the same moment', async () => {
+      test('does not restore a session that is ended at the same moment', async () => {
         for (let i = 0; i < 50; i++) {
           const record = await created();
           const touches = [store, other, store].map((replica) =>
@@ -156,18 +157,18 @@ export function testStoreContract(name: string, start: () => Promise<StoreUnderT
     });
 
     describe('end', () => {
-      test('ends the session on every replica and says what it was', async () => {
+      test('ends the session on every replica and returns its record', async () => {
         const record = await created();
         expect(await other.sessions.end(record.handle)).toEqual(record);
         expect(await store.sessions.read(record.handle)).toBeNull();
         expect(await store.sessions.list(record.subject)).toEqual([]);
       });
 
-      test('of a session that is not there says null', async () => {
+      test('returns null for a session that does not exist', async () => {
         expect(await store.sessions.end(newRecord().handle)).toBeNull();
       });
 
-      test('tells the feed of every replica, also when the session was not there', async () => {
+      test('reaches the feed of every replica, even if the session did not exist', async () => {
         const present = await created();
         const absent = newRecord();
         const heard = [store, other].map((replica) => {
@@ -182,7 +183,7 @@ export function testStoreContract(name: string, start: () => Promise<StoreUnderT
         }
       });
 
-      test('has told its own replica when it is done', async () => {
+      test('has reached the feed of its own replica once it is done', async () => {
         const record = await created();
         const handles: string[] = [];
         const stop = store.feed.subscribe((handle) => handles.push(handle));
@@ -193,7 +194,7 @@ export function testStoreContract(name: string, start: () => Promise<StoreUnderT
     });
 
     describe('log out everywhere', () => {
-      test('ends every session of the subject and none of another', async () => {
+      test('ends every session of the subject and no other', async () => {
         const { subject, handle } = await created();
         const others = [await created({ subject }), await created({ subject })];
         const stranger = await created();
@@ -204,7 +205,7 @@ export function testStoreContract(name: string, start: () => Promise<StoreUnderT
         expect(await store.sessions.read(stranger.handle)).toEqual(stranger);
       });
 
-      test('tells the feed of each', async () => {
+      test('sends each session to the feed', async () => {
         const { subject, handle } = await created();
         const second = await created({ subject });
         const handles: string[] = [];
@@ -214,14 +215,14 @@ export function testStoreContract(name: string, start: () => Promise<StoreUnderT
         stop();
       });
 
-      test('of a subject without sessions ends nothing', async () => {
+      test('ends nothing for a subject without sessions', async () => {
         expect(await store.sessions.endAll('nobody')).toEqual([]);
         const { subject, handle } = await created();
         await store.sessions.end(handle);
         expect(await store.sessions.endAll(subject)).toEqual([]);
       });
 
-      test('leaves no session of a login at the same moment outside the index', async () => {
+      test('leaves no session of a concurrent login outside the index', async () => {
         for (let i = 0; i < 100; i++) {
           const { subject, handle } = await created();
           const atOnce = [newRecord({ subject }), newRecord({ subject })];
@@ -243,7 +244,7 @@ export function testStoreContract(name: string, start: () => Promise<StoreUnderT
     });
 
     describe('list', () => {
-      test('has the live sessions of a subject, the oldest first', async () => {
+      test('returns the live sessions of a subject, oldest first', async () => {
         const { subject, ...first } = await created({ createdAtMs: Date.now() - 1_000 });
         const third = await created({ subject, createdAtMs: Date.now() + 1_000 });
         const second = await created({ subject });
@@ -252,7 +253,7 @@ export function testStoreContract(name: string, start: () => Promise<StoreUnderT
         expect(await other.sessions.list(subject)).toEqual([{ subject, ...first }, second, third]);
       });
 
-      test('of a subject without sessions is empty', async () => {
+      test('is empty for a subject without sessions', async () => {
         expect(await store.sessions.list('nobody')).toEqual([]);
       });
     });
@@ -261,7 +262,7 @@ export function testStoreContract(name: string, start: () => Promise<StoreUnderT
       const rule: ThrottleRule = { freeAttempts: 3, maxDelayMs: 10_000, windowMs: 60_000 };
       const newKey = () => `account:${randomBytes(8).toString('hex')}`;
 
-      test('wait as the rule says, and waiting counts for nothing', async () => {
+      test('wait as the rule says, and attempts during the wait do not count', async () => {
         const key = newKey();
         let nowMs = 1_800_000_000_000;
         for (let failures = 1; failures <= 9; failures++) {
@@ -274,7 +275,7 @@ export function testStoreContract(name: string, start: () => Promise<StoreUnderT
         expect(nowMs).toBe(1_800_000_000_000 + 1_000 + 2_000 + 4_000 + 8_000 + 3 * 10_000);
       });
 
-      test('are forgotten after the window without another', async () => {
+      test('are forgotten after a window without another attempt', async () => {
         const key = newKey();
         const nowMs = 1_800_000_000_000;
         for (let i = 0; i < 3; i++) await store.attempts.begin(key, rule, nowMs);
@@ -284,7 +285,7 @@ export function testStoreContract(name: string, start: () => Promise<StoreUnderT
         expect(await store.attempts.begin(key, rule, forgottenMs)).toBe(1_000);
       });
 
-      test('in parallel gain nothing', async () => {
+      test('gain nothing in parallel', async () => {
         const key = newKey();
         const waits = await Promise.all(
           Array.from({ length: 40 }, (_, i) =>
@@ -295,7 +296,7 @@ export function testStoreContract(name: string, start: () => Promise<StoreUnderT
         expect(waits.filter((wait) => wait === 1_000)).toHaveLength(37);
       });
 
-      test('are forgotten when one was right', async () => {
+      test('are forgotten after a success', async () => {
         const key = newKey();
         for (let i = 0; i < 3; i++) await store.attempts.begin(key, rule, 1_800_000_000_000);
         await other.attempts.succeeded(key);
@@ -314,17 +315,17 @@ export function testStoreContract(name: string, start: () => Promise<StoreUnderT
         expect(await store.attempts.begin(key, rule, nowMs)).toBe(1_000);
       });
 
-      test('under another key are another matter', async () => {
+      test('are counted for each key separately', async () => {
         const [key, another] = [newKey(), newKey()];
         for (let i = 0; i < 3; i++) await store.attempts.begin(key, rule, 1_800_000_000_000);
         expect(await store.attempts.begin(another, rule, 1_800_000_000_000)).toBe(0);
       });
     });
 
-    describe('what may be done once', () => {
+    describe('one-time use of a key', () => {
       const newKey = () => `jti:${randomBytes(8).toString('hex')}`;
 
-      test('JWT-44: is done once, on whichever replica', async () => {
+      test('JWT-44: succeeds once across replicas', async () => {
         const key = newKey();
         expect(await store.once.use(key, HOUR_MS)).toBe(true);
         expect(await store.once.use(key, HOUR_MS)).toBe(false);
@@ -332,7 +333,7 @@ export function testStoreContract(name: string, start: () => Promise<StoreUnderT
         expect(await other.once.use(newKey(), HOUR_MS)).toBe(true);
       });
 
-      test('JWT-44: is done once, however many ask at the same moment', async () => {
+      test('JWT-44: succeeds once among concurrent attempts', async () => {
         for (let i = 0; i < 20; i++) {
           const key = newKey();
           const asked = Array.from({ length: 20 }, (_, n) => (n % 2 === 0 ? store : other).once.use(key, HOUR_MS));
@@ -340,10 +341,10 @@ export function testStoreContract(name: string, start: () => Promise<StoreUnderT
         }
       });
 
-      test('can be done again after its time', async () => {
+      test('is possible again after its time', async () => {
         const key = newKey();
         expect(await store.once.use(key, 30)).toBe(true);
-        await until(() => other.once.use(key, 30), 'it can be done again');
+        await until(() => other.once.use(key, 30), 'it is possible again');
       });
     });
 
@@ -372,7 +373,7 @@ export function testStoreContract(name: string, start: () => Promise<StoreUnderT
         const form = encodeTokenRevocation(revocation);
         return (await other.tokenRevocations.current()).find((held) => encodeTokenRevocation(held) === form);
       };
-      /** What each replica is told from now on. */
+      /** Collects what each replica hears from now on. */
       const following = () =>
         [store, other].map((replica) => {
           const heard: TokenRevocation[] = [];
@@ -386,7 +387,7 @@ export function testStoreContract(name: string, start: () => Promise<StoreUnderT
           return { heard, stop, resumed: () => resumed };
         });
 
-      test('are on record for every replica, each as it was', async () => {
+      test('are read by every replica as they were written', async () => {
         const revocations = [
           aToken(),
           aToken({ issuer: 'https://id.example.com' }),
@@ -399,7 +400,7 @@ export function testStoreContract(name: string, start: () => Promise<StoreUnderT
         for (const revocation of revocations) expect(await isOnRecord(revocation)).toEqual(revocation);
       });
 
-      test('reach every replica that follows, and their own before they are done', async () => {
+      test('reach every following replica, and their own before they are done', async () => {
         const [own, others] = following() as [ReturnType<typeof following>[0], ReturnType<typeof following>[0]];
         const revocation = aToken();
         await store.tokenRevocations.revoke(revocation);
@@ -416,14 +417,14 @@ export function testStoreContract(name: string, start: () => Promise<StoreUnderT
         expect([own.heard.length, others.heard.length]).toEqual([ownCount, othersCount]);
       });
 
-      test('whoever begins to follow is told at once that the feed delivers', () => {
+      test('a new follower is told at once that the feed delivers', () => {
         for (const { resumed, stop } of following()) {
           expect(resumed()).toBe(1);
           stop();
         }
       });
 
-      test('made twice are there once, for the longer of their times', async () => {
+      test('made twice are recorded once, for the longer time', async () => {
         const revocation = aToken();
         await store.tokenRevocations.revoke(revocation);
         await other.tokenRevocations.revoke({ ...revocation, expiresAtMs: revocation.expiresAtMs - 60_000 });
@@ -435,8 +436,8 @@ export function testStoreContract(name: string, start: () => Promise<StoreUnderT
         expect(all.filter((held) => held.kind === 'token' && held.tokenId === revocation.tokenId)).toEqual([longer]);
       });
 
-      test('are gone when no such token can be alive', async () => {
-        // Longer and longer, until one lives long enough to be seen.
+      test('expire once no such token can be valid', async () => {
+        // With increasing lifetimes, until one lives long enough to be seen.
         for (let lifetimeMs = 200; ; lifetimeMs *= 2) {
           const revocation = aToken({ expiresAtMs: Date.now() + lifetimeMs });
           await store.tokenRevocations.revoke(revocation);
@@ -448,7 +449,7 @@ export function testStoreContract(name: string, start: () => Promise<StoreUnderT
         }
       });
 
-      test('the end of a session is one, whether or not the session was there', async () => {
+      test('include the end of a session, whether or not the session existed', async () => {
         const [present, absent] = [await created(), newRecord()];
         const followers = following();
         for (const { handle } of [present, absent]) {
@@ -465,7 +466,7 @@ export function testStoreContract(name: string, start: () => Promise<StoreUnderT
         for (const { stop } of followers) stop();
       });
 
-      test('the end of every session by "log out everywhere" is one', async () => {
+      test('include the end of every session by "log out everywhere"', async () => {
         const { subject, handle } = await created();
         const second = await created({ subject });
         await store.sessions.endAll(subject);
@@ -474,7 +475,7 @@ export function testStoreContract(name: string, start: () => Promise<StoreUnderT
         }
       });
 
-      test('the end of a session is on record for as long as it was said', async () => {
+      test('keep the end of a session for as long as configured', async () => {
         store.tokenRevocations.keepEndedSessionsFor(120_000);
         const { handle } = await created();
         const beforeMs = Date.now();
@@ -486,7 +487,7 @@ export function testStoreContract(name: string, start: () => Promise<StoreUnderT
         expect(endsAtMs).toBeLessThanOrEqual(afterMs + 120_000);
       });
 
-      test('of more than a page are all read, also when they end at the same moment', async () => {
+      test('are all read when there is more than a page of them, even with the same expiry', async () => {
         const expiresAtMs = Date.now() + HOUR_MS;
         const sameMoment = Array.from({ length: 2_100 }, () => aToken({ expiresAtMs }));
         const others = Array.from({ length: 2_100 }, (_, i) => aToken({ expiresAtMs: expiresAtMs + 1 + i }));
@@ -498,17 +499,17 @@ export function testStoreContract(name: string, start: () => Promise<StoreUnderT
     });
 
     describe('the feed', () => {
-      test('is proven, again and again', async () => {
+      test('is proven repeatedly', async () => {
         await until(() => store.feed.provenAtMs() !== null, 'the feed is proven');
         const firstMs = store.feed.provenAtMs() ?? 0;
         await until(() => (store.feed.provenAtMs() ?? 0) > firstMs, 'it is proven again');
       });
 
-      test('has been unbroken since before now', () => {
+      test('has been unbroken since an earlier time', () => {
         expect(store.feed.unbrokenSinceMs()).toBeLessThan(performance.now());
       });
 
-      test('tells nobody who has stopped listening', async () => {
+      test('stops calling a subscriber that has unsubscribed', async () => {
         const handles: string[] = [];
         store.feed.subscribe((handle) => handles.push(handle))();
         await store.sessions.end(newRecord().handle);
@@ -516,7 +517,7 @@ export function testStoreContract(name: string, start: () => Promise<StoreUnderT
       });
     });
 
-    test('says what it is, and that it answers', () => {
+    test('describes itself and reports that it is available', () => {
       expect(store.description).toMatch(/^(memory|redis|redis sentinel|redis cluster) \(.+\)$/);
       expect(store.isAvailable()).toBe(true);
     });

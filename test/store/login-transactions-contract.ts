@@ -1,4 +1,4 @@
-/** What every store keeps of logins under way; part of `testStoreContract`. */
+/** What every store guarantees about login transactions; part of `testStoreContract`. */
 
 import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
@@ -11,13 +11,13 @@ const random = () => randomBytes(32).toString('base64url');
 
 /** Declares the tests. @param replicas  two views of the store, once it is open */
 export function testLoginTransactions(replicas: () => readonly [Store, Store]): void {
-  describe('logins under way', () => {
+  describe('login transactions', () => {
     const pair = () => {
       const [one, other] = replicas();
       return [one.loginTransactions, other.loginTransactions] as const;
     };
 
-    test('OIDC-01: are taken once, on whichever replica, as they were written', async () => {
+    test('OIDC-01: are taken once across replicas, as they were written', async () => {
       const [one, other] = pair();
       const [browser, id, value] = [random(), random(), '{"target":"/a?b=ü#\u0000\u{1f511}","nonce":"|"}'];
       await one.add(browser, id, value, LIMITS);
@@ -26,7 +26,7 @@ export function testLoginTransactions(replicas: () => readonly [Store, Store]): 
       expect(await other.take(browser, id)).toBeNull();
     });
 
-    test('OIDC-01: are taken once, however many ask at the same moment', async () => {
+    test('OIDC-01: are taken once by concurrent requests', async () => {
       const [one, other] = pair();
       for (let round = 0; round < 20; round++) {
         const [browser, id] = [random(), random()];
@@ -36,7 +36,7 @@ export function testLoginTransactions(replicas: () => readonly [Store, Store]): 
       }
     });
 
-    test('OIDC-02: belong to their browser; another one that asks changes nothing', async () => {
+    test('OIDC-02: belong to their browser, and a request from another changes nothing', async () => {
       const [one, other] = pair();
       const [browser, id] = [random(), random()];
       await one.add(browser, id, 'value', LIMITS);
@@ -45,7 +45,7 @@ export function testLoginTransactions(replicas: () => readonly [Store, Store]): 
       expect(await other.take(browser, id)).toBe('value');
     });
 
-    test('OIDC-01: are gone after their time', async () => {
+    test('OIDC-01: expire', async () => {
       const [one, other] = pair();
       const [browser, id] = [random(), random()];
       await one.add(browser, id, 'value', { ...LIMITS, ttlMs: 30 });
@@ -54,7 +54,7 @@ export function testLoginTransactions(replicas: () => readonly [Store, Store]): 
       expect(await other.take(browser, id)).toBeNull();
     });
 
-    test('OIDC-14: of 500 of one browser the last are kept, and another browser keeps its own', async () => {
+    test('OIDC-14: keep only the last of 500 of one browser, and leave other browsers alone', async () => {
       const [one, other] = pair();
       const [browser, neighbour] = [random(), random()];
       await one.add(neighbour, 'its own', 'value', LIMITS);
@@ -66,7 +66,7 @@ export function testLoginTransactions(replicas: () => readonly [Store, Store]): 
       expect(await one.take(neighbour, 'its own')).toBe('value');
     });
 
-    test('OIDC-14: of 500 of one browser at the same moment as many are kept as may be', async () => {
+    test('OIDC-14: keep as many as allowed of 500 concurrent ones of one browser', async () => {
       const [one, other] = pair();
       const browser = random();
       const ids = Array.from({ length: 500 }, random);
@@ -75,7 +75,7 @@ export function testLoginTransactions(replicas: () => readonly [Store, Store]): 
       expect(taken.filter((value) => value !== null)).toHaveLength(20);
     });
 
-    test('OIDC-14: one that was taken makes room for another', async () => {
+    test('OIDC-14: make room when one is taken', async () => {
       const [one] = pair();
       const browser = random();
       const limits = { ...LIMITS, maxPerBrowser: 2 };

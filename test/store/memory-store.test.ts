@@ -11,7 +11,7 @@ testStoreContract('the embedded store', async () => {
   return { replicas: [store, store], [Symbol.asyncDispose]: () => store.close() };
 });
 
-test('a full store refuses a login and drops nobody', async () => {
+test('a full store refuses a login and drops no session', async () => {
   const store = createMemoryStore(2, systemClocks);
   const records = [newRecord(), newRecord()];
   for (const record of records) await store.sessions.create(record, 60_000);
@@ -19,7 +19,7 @@ test('a full store refuses a login and drops nobody', async () => {
   for (const record of records) expect(await store.sessions.read(record.handle)).toEqual(record);
 });
 
-test('a full store makes room of what has expired', async () => {
+test('a full store makes room by dropping expired sessions', async () => {
   const clocks = new TestClocks();
   const store = createMemoryStore(1, clocks);
   await store.sessions.create(newRecord(), 1_000);
@@ -29,7 +29,7 @@ test('a full store makes room of what has expired', async () => {
   expect(await store.sessions.read(record.handle)).toEqual(record);
 });
 
-test('the embedded store makes room for a refresh family by those whose session has ended, never by a live one', async () => {
+test('a full store drops a refresh family whose session has ended, never a live one', async () => {
   const store = createMemoryStore(2, systemClocks);
   const family = (name: string) =>
     ({ handle: name, session: asHandle(`session-${name}`), client: 'native', current: name }) as const;
@@ -44,7 +44,7 @@ test('the embedded store makes room for a refresh family by those whose session 
   await expect(store.families.begin(family('d'), 60_000)).rejects.toMatchObject({ reason: 'store_full' });
 });
 
-test('JWT-44: a full store treats nothing as unused: it drops what has expired, or refuses', async () => {
+test('JWT-44: a full store never forgets a used key: it drops expired ones, or refuses', async () => {
   const clocks = new TestClocks();
   const store = createMemoryStore(1, clocks);
   for (let i = 0; i < 100_000; i++) await store.once.use(`jti-${i}`, 1_000);
@@ -55,7 +55,7 @@ test('JWT-44: a full store treats nothing as unused: it drops what has expired, 
   expect(await store.once.use('another', 1_000)).toBe(false);
 });
 
-test('OIDC-19: a flood of logins under way displaces the oldest, and expired ones first', async () => {
+test('OIDC-19: a flood of login transactions displaces the oldest, expired ones first', async () => {
   const clocks = new TestClocks();
   const { loginTransactions } = createMemoryStore(1, clocks);
   const limits = { ttlMs: 600_000, maxPerBrowser: 20 };
@@ -69,7 +69,7 @@ test('OIDC-19: a flood of logins under way displaces the oldest, and expired one
   expect(await loginTransactions.take('late', 'id')).toBe('value');
 });
 
-test('a full store forgets no code to make room for another', async () => {
+test('a full store drops no code to make room for another', async () => {
   const clocks = new TestClocks();
   const store = createMemoryStore(1, clocks);
   for (let i = 0; i < 100_000; i++) await store.codes.add(`code-${i}`, 'value', 1_000);

@@ -1,4 +1,4 @@
-/** What every store keeps of sessions that were opened at an identity provider; part of `testStoreContract`. */
+/** What every store guarantees about sessions from an identity provider; part of `testStoreContract`. */
 
 import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
@@ -31,7 +31,7 @@ export function testProviderSessions(
   replicas: () => readonly [Store, Store],
   created: (overrides?: Partial<SessionRecord>) => Promise<SessionRecord>,
 ): void {
-  /** A session with this login; its subject says who it is, unless another one is given. */
+  /** A session with this login; its subject is derived from the login, unless one is given. */
   const opened = (login: ProviderLogin, subject = `${login.provider}|${login.subject}`) =>
     created({ login, subject, method: 'oidc' });
   const areLive = async (...records: SessionRecord[]) => {
@@ -40,8 +40,8 @@ export function testProviderSessions(
   };
   const handlesOf = (...records: SessionRecord[]) => records.map(({ handle }) => handle).sort();
 
-  describe('what ends at an identity provider', () => {
-    test('by `sid` ends here, and nothing else does', async () => {
+  describe('a logout at an identity provider', () => {
+    test('by `sid` ends its sessions here and no others', async () => {
       const [one, other] = replicas();
       const login = newLogin();
       const [first, second] = [await opened(login), await opened({ ...login, subject: random() })];
@@ -64,9 +64,9 @@ export function testProviderSessions(
     });
 
     test.each([
-      ['says who it is', null],
-      ['is another claim', 'alice@example.com'],
-    ])('by user ends all of its sessions here, where the subject %s', async (_, subject) => {
+      ['names the provider’s user', null],
+      ['comes from another claim', 'alice@example.com'],
+    ])('by user ends all sessions of the user here, where the subject %s', async (_, subject) => {
       const [one, other] = replicas();
       const login = newLogin();
       const name = subject === null ? undefined : `${PROVIDER}|${random()}${subject}`;
@@ -86,7 +86,7 @@ export function testProviderSessions(
       expect(await one.sessions.endByProvider(PROVIDER, { subject: login.subject })).toEqual([]);
     });
 
-    test('OIDC-16: what nobody has here ends nothing, and what looks like another name is not it', async () => {
+    test('OIDC-16: by an unknown name ends nothing, even if the name is known in another role', async () => {
       const [one] = replicas();
       const login = newLogin({ sid: 'subject', subject: 'sid' });
       const record = await opened(login);
@@ -98,7 +98,7 @@ export function testProviderSessions(
       await one.sessions.end(record.handle);
     });
 
-    test('a logout that overtakes its login ends it too, and no login of another session there', async () => {
+    test('ends a login that it overtakes, but no login of another session there', async () => {
       const [one, other] = replicas();
       const login = newLogin();
       await other.sessions.endByProvider(PROVIDER, { sid: login.sid ?? '' });
@@ -110,26 +110,23 @@ export function testProviderSessions(
       stop();
     });
 
-    test.each(['sid', 'subject'] as const)(
-      'by %s leaves no session of a login at the same moment unnoticed',
-      async (by) => {
-        const [one, other] = replicas();
-        for (let round = 0; round < 50; round++) {
-          const login = newLogin();
-          const subject = round % 2 === 0 ? undefined : random();
-          const which = by === 'sid' ? { sid: login.sid ?? '' } : { subject: login.subject };
-          const before = await opened(login, subject);
-          const [atOnce] = await Promise.all([opened(login, subject), other.sessions.endByProvider(PROVIDER, which)]);
-          expect(await areLive(before)).toEqual([false]);
-          await one.sessions.endByProvider(PROVIDER, which);
-          expect(await areLive(atOnce)).toEqual([false]);
-        }
-      },
-    );
+    test.each(['sid', 'subject'] as const)('by %s can still end the session of a concurrent login', async (by) => {
+      const [one, other] = replicas();
+      for (let round = 0; round < 50; round++) {
+        const login = newLogin();
+        const subject = round % 2 === 0 ? undefined : random();
+        const which = by === 'sid' ? { sid: login.sid ?? '' } : { subject: login.subject };
+        const before = await opened(login, subject);
+        const [atOnce] = await Promise.all([opened(login, subject), other.sessions.endByProvider(PROVIDER, which)]);
+        expect(await areLive(before)).toEqual([false]);
+        await one.sessions.endByProvider(PROVIDER, which);
+        expect(await areLive(atOnce)).toEqual([false]);
+      }
+    });
   });
 
-  describe('a session that is changed in place', () => {
-    test('has the change on every replica, its next version, and its times', async () => {
+  describe('an update of a session', () => {
+    test('reaches every replica with the next version and unchanged times', async () => {
       const [one, other] = replicas();
       const record = await opened(newLogin());
       await one.sessions.touch(record.handle, record.lastSeenAtMs + 5, HOUR_MS);
@@ -145,7 +142,7 @@ export function testProviderSessions(
       expect(await one.sessions.update(record.handle, plain, 2)).toMatchObject({ record: { ...plain, version: 3 } });
     });
 
-    test('keeps its time to live', async () => {
+    test('keeps the time to live', async () => {
       const [one] = replicas();
       const record = await created();
       await one.sessions.touch(record.handle, record.lastSeenAtMs, 300);
@@ -153,7 +150,7 @@ export function testProviderSessions(
       await until(async () => (await one.sessions.read(record.handle)) === null, 'the session is gone');
     });
 
-    test('tells every replica, and its own before it is done', async () => {
+    test('is announced to every replica, and to its own before it is done', async () => {
       const [one, other] = replicas();
       const record = await created();
       const [own, others, ends]: [string[], string[], string[]] = [[], [], []];
@@ -172,7 +169,7 @@ export function testProviderSessions(
       expect(ends).toEqual([]);
     });
 
-    test('is left alone when it is not of the expected version, or has ended', async () => {
+    test('does nothing if the version is not the expected one or the session has ended', async () => {
       const [one, other] = replicas();
       const record = await created();
       const changes = { user: { roles: ['admin'] }, login: null };
@@ -185,7 +182,7 @@ export function testProviderSessions(
       expect(await other.sessions.read(record.handle)).toBeNull();
     });
 
-    test('by twenty at a time is changed by one of them', async () => {
+    test('succeeds for one of twenty concurrent ones', async () => {
       const [one, other] = replicas();
       for (let round = 0; round < 10; round++) {
         const record = await opened(newLogin());
@@ -202,7 +199,7 @@ export function testProviderSessions(
       }
     });
 
-    test('does not come back when it ends at the same moment', async () => {
+    test('does not restore a session that ends at the same moment', async () => {
       const [one, other] = replicas();
       for (let round = 0; round < 30; round++) {
         const record = await opened(newLogin());
@@ -215,7 +212,7 @@ export function testProviderSessions(
       }
     });
 
-    test('ends by what it is now at the provider, and no longer by what it was', async () => {
+    test('changes the names by which the provider can end the session', async () => {
       const [one, other] = replicas();
       const record = await opened(newLogin(), random());
       const login = newLogin();
@@ -228,7 +225,7 @@ export function testProviderSessions(
       expect(await one.sessions.endByProvider(PROVIDER, { subject: login.subject })).toEqual([]);
     });
 
-    test('ends when it gets a `sid` that has ended at the provider', async () => {
+    test('ends the session if its new `sid` has ended at the provider', async () => {
       const [one, other] = replicas();
       const record = await opened(newLogin());
       const login = newLogin({ subject: record.login?.subject ?? '' });

@@ -1,6 +1,6 @@
 /**
- * What every store keeps of refresh families, whatever is behind it: run on memory, on a single Redis, behind Sentinel
- * and on a Cluster. Tokens are digests here, as they are to a store.
+ * What every store guarantees about refresh families, whatever is behind it: run on memory, on a single Redis, behind
+ * Sentinel and on a Cluster. Tokens are digests here, as they are for a store.
  */
 
 import { randomBytes } from 'node:crypto';
@@ -24,7 +24,7 @@ import type { StoreUnderTest } from './contract.ts';
 const HOUR_MS = 3_600_000;
 /** Longer than any of these tests takes. */
 const GRACE_MS = 60_000;
-/** A grace that is over as soon as two milliseconds have passed. */
+/** A grace that is over after two milliseconds. */
 const NO_GRACE_MS = 1;
 
 const random = () => randomBytes(32).toString('base64url');
@@ -37,7 +37,7 @@ const newFamily = (overrides: Partial<NewRefreshFamily> = {}): NewRefreshFamily 
 });
 const proposal = (): ProposedSuccessor => ({ seed: random(), digest: random() });
 
-/** Reads and rotates, as a refresh does: again when it came too late, since then nothing was done. */
+/** Reads and rotates, as a refresh does. Retries if it came too late, since then nothing was done. */
 async function rotate(
   families: RefreshFamilies,
   handle: string,
@@ -56,7 +56,7 @@ async function rotate(
   }
 }
 
-/** Until the store's clock has moved on, so that a grace of no milliseconds is over. */
+/** Waits until the store's clock has moved on, so that a grace of zero milliseconds is over. */
 async function aMoment(families: RefreshFamilies, handle: string): Promise<void> {
   const rotatedAtMs = (await families.read(handle))?.family.rotatedAtMs ?? 0;
   await until(async () => ((await families.read(handle))?.asOfMs ?? 0) > rotatedAtMs + 1, 'the clock moves on');
@@ -81,13 +81,16 @@ export function testRefreshContract(name: string, start: () => Promise<StoreUnde
       return family;
     }
 
-    test.each(['browser', 'native'] as const)('a family of a %s is read back by every replica', async (client) => {
-      const family = await begun({ client });
-      const read = { ...family, generation: 0, previous: null, seed: null, rotatedAtMs: 0, isEnded: false };
-      for (const replica of [families, other]) expect((await replica.read(family.handle))?.family).toEqual(read);
-    });
+    test.each(['browser', 'native'] as const)(
+      'every replica reads the family of a %s client as it was written',
+      async (client) => {
+        const family = await begun({ client });
+        const read = { ...family, generation: 0, previous: null, seed: null, rotatedAtMs: 0, isEnded: false };
+        for (const replica of [families, other]) expect((await replica.read(family.handle))?.family).toEqual(read);
+      },
+    );
 
-    test('a family that nobody began is not there, and nothing of it can be rotated', async () => {
+    test('a family that was never started does not exist and cannot be rotated', async () => {
       expect(await families.read(random())).toBeNull();
       const { handle, current } = await begun();
       const reading = (await families.read(handle)) as RefreshFamilyReading;
@@ -98,13 +101,13 @@ export function testRefreshContract(name: string, start: () => Promise<StoreUnde
       expect(await families.read(handle)).toBeNull();
     });
 
-    test('a family is gone after its time to live, also when it was rotated', async () => {
+    test('a family expires after its time to live, even if rotated', async () => {
       const { handle, current } = await begun({}, 300);
       await rotate(families, handle, { generation: 0, digest: current }, proposal());
       await until(async () => (await families.read(handle)) === null, 'the family is gone');
     });
 
-    test('the present token is replaced, by the clock of the store', async () => {
+    test('the current token is replaced at a time by the store’s clock', async () => {
       const { handle, current, session } = await begun();
       const next = proposal();
       const before = (await other.read(handle))?.asOfMs ?? Number.NaN;
@@ -122,7 +125,7 @@ export function testRefreshContract(name: string, start: () => Promise<StoreUnde
       expect(family.rotatedAtMs).toBeLessThanOrEqual(asOfMs);
     });
 
-    test('REF-08: the token before gets the same successor again within the grace, and nothing is written', async () => {
+    test('REF-08: the previous token gets the same successor within the grace, and nothing is written', async () => {
       const { handle, current } = await begun();
       const presented = { generation: 0, digest: current };
       const next = proposal();
@@ -135,7 +138,7 @@ export function testRefreshContract(name: string, start: () => Promise<StoreUnde
       expect((await families.read(handle))?.family).toEqual(written);
     });
 
-    test('REF-07: the token before, after the grace, ends the family; exactly one request is told so', async () => {
+    test('REF-07: the previous token ends the family after the grace, and only one request reports the reuse', async () => {
       const { handle, current } = await begun();
       const presented = { generation: 0, digest: current };
       await rotate(families, handle, presented, proposal());
@@ -146,7 +149,7 @@ export function testRefreshContract(name: string, start: () => Promise<StoreUnde
       expect(await rotate(other, handle, presented, second, GRACE_MS)).toEqual({ outcome: 'ended' });
     });
 
-    test('REF-09: the last token but one ends the family also within the grace', async () => {
+    test('REF-09: an older token ends the family even within the grace', async () => {
       const { handle, current } = await begun();
       const [second, third] = [proposal(), proposal()];
       await rotate(families, handle, { generation: 0, digest: current }, second);
@@ -156,7 +159,7 @@ export function testRefreshContract(name: string, start: () => Promise<StoreUnde
       expect(again).toEqual({ outcome: 'reused' });
     });
 
-    test('REF-12: the present token is not replaced while the one before it may be replayed', async () => {
+    test('REF-12: the current token is not replaced while its predecessor may be replayed', async () => {
       const { handle, current } = await begun();
       const next = proposal();
       await rotate(families, handle, { generation: 0, digest: current }, next);
@@ -167,9 +170,9 @@ export function testRefreshContract(name: string, start: () => Promise<StoreUnde
       expect((await families.read(handle))?.family.generation).toBe(1);
     });
 
-    test('REF-10: a token of a rotation that a failover has forgotten is unknown, and no theft', async () => {
+    test('REF-10: a token of a rotation lost in a failover is unknown, not a theft', async () => {
       const { handle, current } = await begun();
-      // The one that was forgotten, another one in its place, and then both of those at once.
+      // The lost rotation, then another one in its place, then one after that.
       expect(await rotate(families, handle, { generation: 1, digest: random() }, proposal())).toEqual({
         outcome: 'unknown',
       });
@@ -186,7 +189,7 @@ export function testRefreshContract(name: string, start: () => Promise<StoreUnde
       expect((await families.read(handle))?.family.isEnded).toBe(false);
     });
 
-    test('REF-15: a proposal that is made twice is taken once and answered the same', async () => {
+    test('REF-15: a repeated proposal is applied once and gets the same answer', async () => {
       const { handle, current } = await begun();
       const reading = (await families.read(handle)) as RefreshFamilyReading;
       const presented = { generation: 0, digest: current };
@@ -198,7 +201,7 @@ export function testRefreshContract(name: string, start: () => Promise<StoreUnde
       expect((await families.read(handle))?.family.generation).toBe(1);
     });
 
-    test('RFC 9700 §4.14.2: of fifty requests with one token at a time exactly one is rotated', async () => {
+    test('RFC 9700 §4.14.2: exactly one of fifty concurrent requests with one token rotates it', async () => {
       for (let round = 0; round < 20; round++) {
         const { handle, current } = await begun();
         const presented = { generation: 0, digest: current };
@@ -213,7 +216,7 @@ export function testRefreshContract(name: string, start: () => Promise<StoreUnde
       }
     });
 
-    test('of fifty reuses at a time exactly one ends the family', async () => {
+    test('exactly one of fifty concurrent reuses ends the family', async () => {
       const { handle, current } = await begun();
       const presented = { generation: 0, digest: current };
       await rotate(families, handle, presented, proposal());
@@ -227,11 +230,11 @@ export function testRefreshContract(name: string, start: () => Promise<StoreUnde
       expect(told.toSorted()).toEqual([...Array.from({ length: 49 }, () => 'ended'), 'reused']);
     });
 
-    test('whatever is presented in whatever order, memory and this store judge the same', async () => {
+    test('any sequence of tokens gets the same results from memory and from this store', async () => {
       const step = fc.record({
-        /** Which token, counted back from the present one; -1 is one to come. */
+        /** Which token, counted back from the current one; -1 is a future one. */
         back: fc.integer({ min: -1, max: 4 }),
-        /** Whether it is the real one of that generation. */
+        /** Whether it is the real token of that generation. */
         isReal: fc.boolean(),
         isGraceOver: fc.boolean(),
       });

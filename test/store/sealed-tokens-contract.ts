@@ -1,4 +1,4 @@
-/** What every store keeps of sealed tokens; part of `testStoreContract`. */
+/** What every store guarantees about sealed tokens; part of `testStoreContract`. */
 
 import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
@@ -11,7 +11,7 @@ import { until } from '../support/until.ts';
 const HOUR_MS = 3_600_000;
 /** Longer than any of these tests takes. */
 const LEASE_MS = 60_000;
-/** Over as soon as two milliseconds have passed. */
+/** Over after two milliseconds. */
 const NO_LEASE_MS = 1;
 
 const random = () => randomBytes(16).toString('base64url');
@@ -52,7 +52,7 @@ export function testSealedTokens(
     });
 
     test.each([10, 900, 1_100, 4_000])(
-      'leave a session with %i characters of attributes as it is, and are left by it',
+      'do not change a session with %i characters of attributes, nor does it change them',
       async (length) => {
         const [store, other] = replicas();
         const tokens = 'ü\n|'.repeat(length);
@@ -72,7 +72,7 @@ export function testSealedTokens(
       },
     );
 
-    test('of a session without any, or without a session, are not there and cannot be written', async () => {
+    test('that were never put cannot be read, replaced or leased, with or without a session', async () => {
       const [{ sealedTokens: one }] = replicas();
       const { handle } = await created();
       const absent = random() as SessionHandle;
@@ -89,7 +89,7 @@ export function testSealedTokens(
       expect(await one.get(absent)).toBeNull();
     });
 
-    test.each(['end', 'endAll', 'endByProvider'] as const)('are gone when their session ends by %s', async (way) => {
+    test.each(['end', 'endAll', 'endByProvider'] as const)('are deleted when their session ends by %s', async (way) => {
       const login = { provider: 'corporate', subject: random(), sid: random(), authTimeMs: null, acr: null, amr: [] };
       const [store, { sealedTokens: other }] = replicas();
       const { handle, subject } = await created({ login });
@@ -105,7 +105,7 @@ export function testSealedTokens(
       expect(await other.get(handle)).toBeNull();
     });
 
-    test('are gone when their session expires, and slide with it', async () => {
+    test('expire and slide with their session', async () => {
       const { other, handle } = await sealed();
       const [store] = replicas();
       await store.sessions.touch(handle, Date.now(), 300);
@@ -119,7 +119,7 @@ export function testSealedTokens(
       expect(await valueIn(short.other, short.handle)).toBe('first');
     });
 
-    test('REF-04: a late writing of an older version is refused, whoever has the lease', async () => {
+    test('REF-04: a late write of an older version is refused, regardless of who has the lease', async () => {
       const { one, other, handle } = await sealed();
       expect(await one.lease(handle, 'stalled', NO_LEASE_MS)).toMatchObject({
         outcome: 'leased',
@@ -137,26 +137,26 @@ export function testSealedTokens(
       expect(await one.get(handle)).toMatchObject({ value: 'of the second', version: 2 });
     });
 
-    test('REF-03, REF-05: what a stalled owner got is kept while nobody has written anything, and the other finds it', async () => {
+    test('REF-03, REF-05: a stalled owner can still write its tokens if no one else has, and the next one finds them', async () => {
       const { one, other, handle } = await sealed();
       await one.lease(handle, 'stalled', NO_LEASE_MS);
       await until(
         async () => (await other.lease(handle, 'second', LEASE_MS))?.outcome === 'leased',
         'the first lease is over',
       );
-      // The provider has told the second `invalid_grant`, since the stalled one has used the refresh token.
+      // The provider has answered the second with `invalid_grant`, since the stalled one used the refresh token.
       expect(await one.replace(handle, 1, 'of the stalled')).toBe('replaced');
       expect(await other.get(handle)).toMatchObject({ value: 'of the stalled', version: 2 });
       expect(await other.replace(handle, 1, 'of the second')).toBe('outdated');
     });
 
-    test('a replacement that is made twice is one', async () => {
+    test('a repeated replacement counts once', async () => {
       const { one, other, handle } = await sealed();
       for (const store of [one, one, other]) expect(await store.replace(handle, 1, 'second')).toBe('replaced');
       expect(await one.get(handle)).toMatchObject({ value: 'second', version: 2 });
     });
 
-    test('REF-01, REF-02: of fifty at a time on two replicas one gets the lease, and the others its result', async () => {
+    test('REF-01, REF-02: one of fifty concurrent requests on two replicas gets the lease, the others its result', async () => {
       for (let round = 0; round < 10; round++) {
         const { one, other, handle } = await sealed();
         const asked = Array.from({ length: 50 }, (_, at) =>
@@ -181,7 +181,7 @@ export function testSealedTokens(
       }
     });
 
-    test('a lease is renewed and given back by its owner alone', async () => {
+    test('only its owner can renew or release a lease', async () => {
       const { one, other, handle } = await sealed();
       await one.lease(handle, 'owner', NO_LEASE_MS);
       expect(await other.renew(handle, 'another', LEASE_MS)).toBe(false);
@@ -194,7 +194,7 @@ export function testSealedTokens(
       expect(await other.lease(handle, 'another', LEASE_MS)).toMatchObject({ outcome: 'leased' });
     });
 
-    test('a lease that is over and that nobody has taken can still be renewed', async () => {
+    test('an expired lease that no one has taken can still be renewed', async () => {
       const { one, handle } = await sealed();
       await one.lease(handle, 'owner', NO_LEASE_MS);
       const overAtMs = Date.now() + 2;
@@ -203,7 +203,7 @@ export function testSealedTokens(
       expect(await one.lease(handle, 'another', LEASE_MS)).toMatchObject({ outcome: 'held' });
     });
 
-    test('REF-06: after a pause that its owner has asked for, and not before, somebody gets the lease', async () => {
+    test('REF-06: the lease is free again only after the pause that its owner requested', async () => {
       const { one, other, handle } = await sealed();
       await one.lease(handle, 'owner', LEASE_MS);
       await one.release(handle, 'owner', LEASE_MS);
@@ -219,7 +219,7 @@ export function testSealedTokens(
       );
     });
 
-    test('new tokens of a login end the lease, and what its owner has asked for', async () => {
+    test('new tokens of a login end the lease and its pause', async () => {
       const { one, other, handle } = await sealed();
       await one.lease(handle, 'owner', LEASE_MS);
       expect(await other.put(handle, 'of a login')).toBe(true);

@@ -4,7 +4,7 @@ import { MetricRegistry } from '../../src/telemetry/registry.ts';
 
 const NAME = 'sallyport_store_command_duration_seconds';
 
-test('the time of a command is counted by its operation, and each operation has its series from the start', async () => {
+test('the duration of a command is counted by operation, and each operation has its series from the start', async () => {
   const metrics = new MetricRegistry();
   const series = new StoreSeries(metrics);
   series.expectCommands();
@@ -18,7 +18,7 @@ test('the time of a command is counted by its operation, and each operation has 
   expect(lines).toContain(`${NAME}_count{command="end"} 0`);
 });
 
-test('a store in this process has no series of commands', async () => {
+test('an embedded store has no series for commands', async () => {
   const metrics = new MetricRegistry();
   new StoreSeries(metrics).up(true);
   const text = await metrics.text();

@@ -16,7 +16,7 @@ const attributes = fc
   .dictionary(text, fc.jsonValue({ noUnicodeString: false } as never))
   .filter((user) => !Object.hasOwn(user, '__proto__'));
 
-/** UUIDs, and what looks like the written form of one. */
+/** UUIDs, and texts that look like the written form of one. */
 const name = fc.oneof(
   text,
   fc.uuid(),
@@ -60,11 +60,11 @@ const records: fc.Arbitrary<SessionRecord> = fc
     return { ...record, subject, expiresAtMs: record.createdAtMs + lifetimeMs } as SessionRecord;
   });
 
-/** As JSON has it: there is no −0. */
+/** As in JSON, which has no −0. */
 const asJson = (record: SessionRecord) => JSON.parse(JSON.stringify(record)) as SessionRecord;
 
 describe('the written form of a session', () => {
-  test('is read as it was written, whatever is in it', () => {
+  test('is read as it was written, whatever it contains', () => {
     fc.assert(
       fc.property(records, (record) => {
         expect(decodeSession(record.handle, encodeSession(record))).toEqual(asJson(record));
@@ -72,7 +72,7 @@ describe('the written form of a session', () => {
     );
   });
 
-  test('slides by its 13 digits, and nothing else changes', () => {
+  test('slides by changing only its 13 digits', () => {
     fc.assert(
       fc.property(records, time, (record, lastSeenAtMs) => {
         const written = encodeSession(record);
@@ -83,7 +83,7 @@ describe('the written form of a session', () => {
     );
   });
 
-  test('SES-11, RDS-13: is nothing under the key of another session', () => {
+  test('SES-11, RDS-13: is ignored under the key of another session', () => {
     fc.assert(
       fc.property(records, records, (record, other) => {
         fc.pre(record.handle.slice(0, 8) !== other.handle.slice(0, 8));
@@ -92,7 +92,7 @@ describe('the written form of a session', () => {
     );
   });
 
-  test('SES-10: is nothing when a part of it is missing', () => {
+  test('SES-10: is ignored when truncated', () => {
     fc.assert(
       fc.property(records, fc.nat(), (record, at) => {
         const written = encodeSession(record);
@@ -101,7 +101,7 @@ describe('the written form of a session', () => {
     );
   });
 
-  test('SES-10: whatever else stands there is a whole record or nothing, and never an error', () => {
+  test('SES-10: any other text is ignored without an error', () => {
     const head = fc.constantFrom('', '1|', '1|1800000000000|', '1|1800000000000|[', '2|1800000000000|');
     fc.assert(
       fc.property(head, fc.oneof(text, fc.json()), (before, after) => {
@@ -110,7 +110,7 @@ describe('the written form of a session', () => {
     );
   });
 
-  test('SES-10: is nothing when a value in it has another type', () => {
+  test('SES-10: is ignored when a value in it has another type', () => {
     const record = newRecord();
     const [version, lastSeen] = encodeSession(record).split('|', 2);
     const body = JSON.parse(encodeSession(record).slice(16)) as unknown[];
@@ -140,7 +140,7 @@ describe('the written form of a session', () => {
     }
   });
 
-  test('of a login at a provider repeats neither the provider nor the subject, nor what was not said', () => {
+  test('of a login at a provider omits repeated names and missing claims', () => {
     const login = { provider: 'corporate', subject: 'a|b', sid: null, authTimeMs: null, acr: null, amr: [] };
     const record = newRecord({ subject: 'corporate|a|b', method: 'oidc', login });
     const [, , ...written] = JSON.parse(encodeSession(record).slice(16)) as unknown[];
@@ -148,7 +148,7 @@ describe('the written form of a session', () => {
     expect(encodeSession({ ...record, login: { ...login, provider: 'other' } })).toContain('0,["other"]]');
   });
 
-  test('has UUIDs as their bytes, and no other name as a UUID', () => {
+  test('encodes UUIDs as their bytes, and no other name as a UUID', () => {
     const uuid = '00112233-4455-6677-8899-aabbccddeeff';
     const written = '~ABEiM0RVZneImaq7zN3u_w';
     const login = { provider: 'a', subject: uuid, sid: uuid, authTimeMs: null, acr: null, amr: [] };
@@ -170,7 +170,7 @@ describe('the written form of a session', () => {
     expect(encodeSession(record)).toBe(old(''));
   });
 
-  test('does not contain the whole handle, so that one cannot be cut out of a value', () => {
+  test('does not contain the whole handle, so that none can be extracted from a value', () => {
     const record = newRecord();
     expect(encodeSession(record)).not.toContain(record.handle);
   });

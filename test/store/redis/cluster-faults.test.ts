@@ -1,4 +1,4 @@
-/** What the nodes of a Cluster can do to the store: stop, die, move their slots. */
+/** The store when nodes of a Cluster stop, die or move their slots. */
 
 import { describe, expect, test } from 'vitest';
 import type { SessionHandle } from '../../../src/jwt/names.ts';
@@ -50,7 +50,7 @@ async function refusedAfterMs(command: Promise<unknown>): Promise<number> {
 }
 
 describe('one node of three', () => {
-  test('RDS-02: that stops costs its own sessions, refused at once, and no others', async () => {
+  test('RDS-02: that stops affects only its own sessions, whose commands are refused at once', async () => {
     await using cluster = await RedisCluster.start({ nodeTimeoutMs: 60_000 });
     await using store = await openStore(cluster.url, { config: IMPATIENT });
     const [stopped] = cluster.servers as [RedisServer];
@@ -58,7 +58,7 @@ describe('one node of three', () => {
     stopped.freeze();
     expect(await refusedAfterMs(store.sessions.read(on.handle))).toBeLessThan(COMMAND_TIMEOUT_MS + BUSY_MS);
     for (let i = 0; i < 20; i++) {
-      // Without waiting for the node; that it did not wait is in its words.
+      // Without waiting for the node, as the message shows.
       await expect(store.sessions.read(on.handle)).rejects.toMatchObject({
         ...refusal,
         message: expect.not.stringContaining('in time'),
@@ -67,7 +67,7 @@ describe('one node of three', () => {
       expect(store.isAvailable()).toBe(true);
     }
     await until(() => !isFeedProven(store), 'the feed is not trusted while one primary is silent');
-    // Longer than a connection may be silent: it is replaced.
+    // Longer than a connection may be silent, so that it is replaced.
     const thawAtMs = performance.now() + 1_500;
     await until(() => performance.now() > thawAtMs, 'it was stopped for longer');
     expect(await readOf(store, off.handle)).toEqual(off);
@@ -81,7 +81,7 @@ describe('one node of three', () => {
     await until(() => isFeedProven(store), 'the feed is trusted again');
   });
 
-  test('RDS-05: that is dead takes the Cluster down (CLUSTERDOWN): every session is a 503', async () => {
+  test('RDS-05: that dies without a replica takes the Cluster down (CLUSTERDOWN): every session gets 503', async () => {
     await using cluster = await RedisCluster.start();
     await using store = await openStore(cluster.url, { config: IMPATIENT });
     const [dead, ...others] = cluster.servers as [RedisServer, ...RedisServer[]];
@@ -101,7 +101,7 @@ describe('one node of three', () => {
   test.each([
     ['RDS-01', 'is killed', (primary: RedisServer) => primary.kill()],
     ['RDS-02', 'stops with its connections open', async (primary: RedisServer) => primary.freeze()],
-  ])('%s: that %s is replaced by its replica, and its sessions are still there', async (_, how, fail) => {
+  ])('%s: that %s is replaced by its replica, which still has its sessions', async (_, how, fail) => {
     const nodeTimeoutMs = 1_000;
     await using cluster = await RedisCluster.start({ replicasEach: 1, nodeTimeoutMs });
     await using store = await openStore(cluster.url, { config: IMPATIENT });
@@ -118,7 +118,7 @@ describe('one node of three', () => {
     await withSession(store);
   });
 
-  test('that brings the news is replaced when it dies, and the feed goes on', async () => {
+  test('that carries the feed is replaced when it dies, and the feed continues', async () => {
     await using cluster = await RedisCluster.start({ replicasEach: 1 });
     await using store = await openStore(cluster.url, { config: IMPATIENT });
     await using other = await openStore(cluster.url, { config: IMPATIENT });
@@ -133,7 +133,7 @@ describe('one node of three', () => {
     const killedAtMs = performance.now();
     const isProvenSince = ({ feed }: Store) => (feed.provenAtMs() ?? 0) > killedAtMs;
     await until(() => isProvenSince(store) && isProvenSince(other), 'both feeds are proven again');
-    // The slots of the node that died may still be nobody's.
+    // The slots of the dead node may not have an owner yet.
     const { handle: ended } = await withSession(store);
     const heard = new Promise<void>((resolve) => {
       store.feed.subscribe((handle) => handle === ended && resolve());
@@ -143,8 +143,8 @@ describe('one node of three', () => {
   });
 });
 
-describe('slots that move', () => {
-  test('RDS-08: under load cost no command', async () => {
+describe('moving slots', () => {
+  test('RDS-08: under load loses no command', async () => {
     await using cluster = await RedisCluster.start({ nodeTimeoutMs: 15_000 });
     const log = new StoreLog();
     await using store = await openStore(cluster.url, { log });

@@ -1,4 +1,4 @@
-/** What a single Redis can do to the store: be stopped, be silent, be slow, refuse, forget, come back. */
+/** The store when a single Redis stops, is silent, is slow, refuses, forgets and comes back. */
 
 import { readFileSync } from 'node:fs';
 import { readFile, rm, writeFile } from 'node:fs/promises';
@@ -16,7 +16,7 @@ import { BUSY_MS, until } from '../../support/until.ts';
 import { newRecord } from '../contract.ts';
 
 const HOUR_MS = 3_600_000;
-/** How soon a Redis that is back is used again. */
+/** How soon the store uses a recovered Redis again. */
 const RECOVERY_MS = 2_000;
 const COMMAND_TIMEOUT_MS = IMPATIENT.commandTimeout;
 
@@ -29,7 +29,7 @@ async function refusedAfterMs(command: Promise<unknown>): Promise<number> {
   return performance.now() - startedMs;
 }
 
-/** The same, for a command that was refused without waiting for Redis; that it did not wait is in its words. */
+/** The same, for a command that was refused without waiting for Redis, as the message shows. */
 async function refusedAtOnceMs(command: Promise<unknown>): Promise<number> {
   const startedMs = performance.now();
   await expect(command).rejects.toMatchObject({ ...refusal, message: expect.not.stringContaining('in time') });
@@ -50,7 +50,7 @@ async function answersAfterMs(store: Store): Promise<number> {
   return performance.now() - startedMs;
 }
 
-/** As `Sessions` judges it with the default `feedTimeout`. */
+/** As `Sessions` decides with the default `feedTimeout`. */
 const isFeedProven = (store: Store) => performance.now() - (store.feed.provenAtMs() ?? 0) <= 1_000;
 
 function withSession(store: Store) {
@@ -63,7 +63,7 @@ function withSession(store: Store) {
 
 const readOf = (store: Store, handle: SessionHandle) => answered(() => store.sessions.read(handle));
 
-/** Every command of the store, on something that is there. */
+/** Every command of the store, on existing data. */
 function everyCommand(store: Store, handle: SessionHandle, subject: string): (() => Promise<unknown>)[] {
   const rule = { freeAttempts: 1, maxDelayMs: 1_000, windowMs: 1_000 };
   const family = { handle, session: handle, client: 'native', current: handle } as const;
@@ -98,7 +98,7 @@ function everyCommand(store: Store, handle: SessionHandle, subject: string): (()
 }
 
 describe('a Redis that stops without closing its connections', () => {
-  test('RDS-02: commands are refused within the command timeout, and then at once', async () => {
+  test('RDS-02: has commands refused within the command timeout, and then at once', async () => {
     await using redis = await RedisServer.start();
     await using store = await openStore(redis.url, { config: IMPATIENT });
     const { handle, subject } = await withSession(store);
@@ -117,7 +117,7 @@ describe('a Redis that stops without closing its connections', () => {
   test.each([
     ['shortly', 400],
     ['for longer than a connection may be silent', 2_500],
-  ])('RDS-02: stopped %s, it is answered by within 2 s of SIGCONT', async (_, stoppedMs) => {
+  ])('RDS-02: answers within 2 s of SIGCONT when stopped %s', async (_, stoppedMs) => {
     await using redis = await RedisServer.start();
     const log = new StoreLog();
     await using store = await openStore(redis.url, { config: IMPATIENT, log });
@@ -134,7 +134,7 @@ describe('a Redis that stops without closing its connections', () => {
     expect(log.lines.filter((line) => line === 'available').length).toBeGreaterThan(1);
   });
 
-  test('RDS-02: a stopped Redis without any request is noticed', async () => {
+  test('RDS-02: is noticed even without requests', async () => {
     await using redis = await RedisServer.start();
     await using store = await openStore(redis.url, { config: IMPATIENT });
     redis.freeze();
@@ -142,7 +142,7 @@ describe('a Redis that stops without closing its connections', () => {
     redis.thaw();
   });
 
-  test('RDS-02: a network that drops every packet is as a stopped Redis', async () => {
+  test('RDS-02: is handled like a network that drops every packet', async () => {
     await using redis = await RedisServer.start();
     await using proxy = await RedisProxy.start(redis.port);
     await using store = await openStore(proxy.url, { config: IMPATIENT });
@@ -157,7 +157,7 @@ describe('a Redis that stops without closing its connections', () => {
     await until(() => isFeedProven(store), 'the feed is proven again');
   });
 
-  test('RDS-03: the memory of the process stays flat while nothing answers', async () => {
+  test('RDS-03: does not make the memory of the process grow', async () => {
     await using redis = await RedisServer.start();
     await using store = await openStore(redis.url, { config: IMPATIENT });
     redis.freeze();
@@ -172,7 +172,7 @@ describe('a Redis that stops without closing its connections', () => {
     redis.thaw();
   });
 
-  test('RDS-14: of 100,000 commands at once, those beyond the cap are refused at once and the others in time', async () => {
+  test('RDS-14: has 100,000 concurrent commands refused: at once beyond the cap, the others in time', async () => {
     await using redis = await RedisServer.start();
     await using store = await openStore(redis.url, { config: IMPATIENT });
     redis.freeze();
@@ -188,8 +188,8 @@ describe('a Redis that stops without closing its connections', () => {
   });
 });
 
-describe('a Redis that goes and comes back', () => {
-  test('RDS-03, RDS-07: killed and started again empty, it is answered by within 2 s, and every session is unknown', async () => {
+describe('a Redis that fails and comes back', () => {
+  test('RDS-03, RDS-07: answers within 2 s of an empty restart, and every session is unknown', async () => {
     const redis = await RedisServer.start();
     const log = new StoreLog();
     await using store = await openStore(redis.url, { config: IMPATIENT, log });
@@ -209,7 +209,7 @@ describe('a Redis that goes and comes back', () => {
     await redis[Symbol.asyncDispose]();
   });
 
-  test('RDS-07: FLUSHALL makes every session unknown', async () => {
+  test('RDS-07: knows no session after FLUSHALL', async () => {
     await using redis = await RedisServer.start();
     await using store = await openStore(redis.url);
     const { handle, subject } = await withSession(store);
@@ -220,7 +220,7 @@ describe('a Redis that goes and comes back', () => {
     expect(await store.sessions.endAll(subject)).toEqual([]);
   });
 
-  test('a connection that is closed costs no command: it is sent again on the next one', async () => {
+  test('loses no command when it closes a connection: the store sends it again on the next one', async () => {
     await using redis = await RedisServer.start();
     await using proxy = await RedisProxy.start(redis.port);
     const log = new StoreLog();
@@ -235,7 +235,7 @@ describe('a Redis that goes and comes back', () => {
     expect(log.errors).toEqual([]);
   });
 
-  test('an attempt whose answer was lost is not sent again', async () => {
+  test('is not sent an attempt again when the answer was lost', async () => {
     await using redis = await RedisServer.start();
     await using proxy = await RedisProxy.start(redis.port);
     await using store = await openStore(proxy.url);
@@ -252,7 +252,7 @@ describe('a Redis that goes and comes back', () => {
     expect(await redis.cli('HGET', key, 'c')).toBe('2');
   });
 
-  test('JWT-44: what may be done once is done once when the answer was lost: it is asked again, and is the first', async () => {
+  test('JWT-44: is asked again when the answer to a one-time use was lost, and the use still succeeds once', async () => {
     await using redis = await RedisServer.start();
     await using proxy = await RedisProxy.start(redis.port);
     await using store = await openStore(proxy.url);
@@ -266,7 +266,7 @@ describe('a Redis that goes and comes back', () => {
     expect(await store.once.use('jti', HOUR_MS)).toBe(false);
   });
 
-  test('unreachable at start, it is waited for: not available, then available', async () => {
+  test('may be unreachable at start: the store is unavailable, then available', async () => {
     const { port } = await freedPort();
     const log = new StoreLog();
     await using store = await openStore(`redis://127.0.0.1:${port}`, { log });
@@ -281,8 +281,8 @@ describe('a Redis that goes and comes back', () => {
   });
 });
 
-describe('a Redis that is slow', () => {
-  test('RDS-04: slower than the command timeout, it is refused within it and then at once, until it is fast again', async () => {
+describe('a slow Redis', () => {
+  test('RDS-04: slower than the command timeout, has commands refused in time, then at once, until it recovers', async () => {
     await using redis = await RedisServer.start();
     await using proxy = await RedisProxy.start(redis.port);
     await using store = await openStore(proxy.url, { config: IMPATIENT });
@@ -294,7 +294,7 @@ describe('a Redis that is slow', () => {
     expect(await answersAfterMs(store)).toBeLessThan(RECOVERY_MS + BUSY_MS);
   });
 
-  test('RDS-04: faster than the command timeout, it is waited for', async () => {
+  test('RDS-04: faster than the command timeout, is waited for', async () => {
     await using redis = await RedisServer.start();
     await using proxy = await RedisProxy.start(redis.port);
     await using store = await openStore(proxy.url);
@@ -304,7 +304,7 @@ describe('a Redis that is slow', () => {
     expect(store.isAvailable()).toBe(true);
   });
 
-  test('RDS-06: an answer that comes too late is not given to another request', async () => {
+  test('RDS-06: never has a late answer given to another request', async () => {
     await using redis = await RedisServer.start();
     await using proxy = await RedisProxy.start(redis.port);
     await using store = await openStore(proxy.url, { config: IMPATIENT });
@@ -319,18 +319,18 @@ describe('a Redis that is slow', () => {
   });
 });
 
-describe('RDS-05: a Redis that answers with an error is a 503, never "no such session"', () => {
+describe('RDS-05: a Redis that answers with an error gives 503, never "no such session"', () => {
   const expectRefusals = async (commands: readonly (() => Promise<unknown>)[]) => {
     for (const command of commands) await expect(command()).rejects.toMatchObject(refusal);
   };
 
-  test('READONLY: and the primary is looked for again', async () => {
+  test('READONLY: and the store looks for the primary again', async () => {
     await using primary = await RedisServer.start();
     await using redis = await RedisServer.start();
     await using store = await openStore(redis.url, { config: IMPATIENT });
     const { handle, subject } = await withSession(store);
     await redis.cli('REPLICAOF', '127.0.0.1', String(primary.port));
-    // The first one that writes finds out. One that reads finds what the replica has, which is nothing.
+    // The first write detects it. A read returns what the replica has, which is nothing.
     await expectRefusals([() => store.sessions.end(handle)]);
     await expectRefusals(everyCommand(store, handle, subject).slice(4));
     await until(() => !store.isAvailable(), 'the connection is given up');
@@ -347,7 +347,7 @@ describe('RDS-05: a Redis that answers with an error is a 503, never "no such se
     await expectRefusals(everyCommand(store, handle, subject));
   });
 
-  test('OOM: no one can log in; users who are logged in stay so, and can log out', async () => {
+  test('OOM: nobody can log in; logged-in users stay logged in and can log out', async () => {
     await using redis = await RedisServer.start();
     await using store = await openStore(redis.url);
     const { handle, subject } = await withSession(store);
@@ -361,7 +361,7 @@ describe('RDS-05: a Redis that answers with an error is a 503, never "no such se
     expect(await store.sessions.read(handle)).toBeNull();
   });
 
-  test('NOREPLICAS: sessions are read, and nothing is written', async () => {
+  test('NOREPLICAS: sessions can be read, but nothing can be written', async () => {
     await using redis = await RedisServer.start();
     await using store = await openStore(redis.url);
     const record = await withSession(store);
@@ -373,7 +373,7 @@ describe('RDS-05: a Redis that answers with an error is a 503, never "no such se
     expect(await store.sessions.read(record.handle)).toEqual(record);
   });
 
-  test('WRONGTYPE: and what has the wrong type can be ended', async () => {
+  test('WRONGTYPE: but a session of the wrong type can be ended', async () => {
     await using redis = await RedisServer.start();
     await using store = await openStore(redis.url);
     const { handle, subject } = await withSession(store);
@@ -388,7 +388,7 @@ describe('RDS-05: a Redis that answers with an error is a 503, never "no such se
     await expectRefusals([() => store.sessions.list(subject), () => store.sessions.endAll(subject)]);
   });
 
-  test('BUSY: another client’s script does not end', async () => {
+  test('BUSY: during an endless script of another client', async () => {
     await using redis = await RedisServer.start({ config: { 'busy-reply-threshold': '50' } });
     await using store = await openStore(redis.url, { config: IMPATIENT });
     const record = await withSession(store);
@@ -401,7 +401,7 @@ describe('RDS-05: a Redis that answers with an error is a 503, never "no such se
     expect(await readOf(store, record.handle)).toEqual(record);
   });
 
-  test('LOADING: it is waited for', async () => {
+  test('LOADING: until Redis has loaded its data', async () => {
     await using redis = await RedisServer.start({ config: { rdbcompression: 'no' } });
     for (let i = 0; i < 20; i++) await redis.cli('SET', `filler:${i}`, 'x'.repeat(2_000));
     await redis.cli('SAVE');
@@ -425,13 +425,13 @@ describe('RDS-05: a Redis that answers with an error is a 503, never "no such se
   });
 });
 
-describe('a Redis that refuses', () => {
+describe('a Redis that refuses the gateway', () => {
   const password = 'canary-Pa55word';
   const opening = (url: string, config = {}) => openStore(url, { config });
   const fault = (message: RegExp) =>
     expect.objectContaining({ name: 'ConfigFault', message: expect.stringMatching(message) });
 
-  test('a wrong password at start: one clear line, without the password', async () => {
+  test('reports a wrong password at start in one clear line, without the password', async () => {
     await using redis = await RedisServer.start({ config: { requirepass: 'right' } });
     const opened = opening(`redis://:${password}@127.0.0.1:${redis.port}`);
     const message =
@@ -440,26 +440,26 @@ describe('a Redis that refuses', () => {
     await expect(opened).rejects.not.toMatchObject({ message: expect.stringContaining(password) });
   });
 
-  test('no password where one is asked for', async () => {
+  test('reports a missing password', async () => {
     await using redis = await RedisServer.start({ config: { requirepass: 'right' } });
     await expect(opening(redis.url)).rejects.toEqual(
       fault(/^store\.redis: Redis asks for a password \(NOAUTH\): set passwordFile$/),
     );
   });
 
-  test('a password that nobody asked for is no mistake', async () => {
+  test('accepts a password that it does not need', async () => {
     await using redis = await RedisServer.start();
     await using store = await opening(`redis://:${password}@127.0.0.1:${redis.port}`);
     await withSession(store);
   });
 
-  test('a database that does not exist', async () => {
+  test('reports a database that does not exist', async () => {
     await using redis = await RedisServer.start();
     await using store = await opening(`${redis.url}/99`);
     expect(store.isAvailable()).toBe(false);
   });
 
-  test('sessions are in the database that the URL names', async () => {
+  test('keeps sessions in the database that the URL names', async () => {
     await using redis = await RedisServer.start();
     await using store = await opening(`${redis.url}/3`);
     const { handle } = await withSession(store);
@@ -472,7 +472,7 @@ describe('a Redis that refuses', () => {
   const acl = (redis: RedisServer, ...rules: string[]) =>
     redis.cli('ACL', 'SETUSER', 'gate', 'reset', 'on', `>${password}`, ...rules);
 
-  test('a user with no more rights than are documented is enough', async () => {
+  test('accepts a user with only the documented rights', async () => {
     await using redis = await RedisServer.start();
     await acl(redis, ...rights);
     const log = new StoreLog();
@@ -483,7 +483,7 @@ describe('a Redis that refuses', () => {
     expect(log.lines).toEqual(['available']);
   });
 
-  test('on a Cluster, with the one more that is documented', async () => {
+  test('accepts such a user on a Cluster, with the additional documented right', async () => {
     await using cluster = await RedisCluster.start();
     const [, more] = /On a Cluster, grant them on every node, and add `(\+\S+)`/.exec(page) ?? [];
     for (const server of cluster.servers) await acl(server, ...rights, more ?? '');
@@ -509,7 +509,7 @@ describe('a Redis that refuses', () => {
     'publish',
     'subscribe',
     'del',
-  ])('a user who may not %s is told at start', async (command) => {
+  ])('reports at start that the user may not %s', async (command) => {
     await using redis = await RedisServer.start();
     await acl(redis, ...rights, `-${command}`);
     const opened = opening(`redis://gate:${password}@127.0.0.1:${redis.port}`);
@@ -518,7 +518,7 @@ describe('a Redis that refuses', () => {
     );
   });
 
-  test('RDS-12: a password that is rotated keeps the connection, and the next one reads the file again', async () => {
+  test('RDS-12: keeps its connection when the password is rotated; the next connection reads the file again', async () => {
     const passwordFile = join(tmpdir(), `sallyport-password-${process.pid}`);
     await writeFile(passwordFile, 'first\n');
     await using redis = await RedisServer.start({ config: { requirepass: 'first' } });
@@ -530,7 +530,7 @@ describe('a Redis that refuses', () => {
     await redis.cliAfter(['AUTH', 'second'], 'CLIENT', 'KILL', 'TYPE', 'normal');
     await until(
       () => log.lines.some((line) => line.startsWith('unavailable: Redis refuses the user or password (WRONGPASS)')),
-      'it is told',
+      'it is reported',
     );
     expect(store.isAvailable()).toBe(false);
     await expect(store.sessions.read(record.handle)).rejects.toMatchObject(refusal);
@@ -540,7 +540,7 @@ describe('a Redis that refuses', () => {
     await rm(passwordFile);
   });
 
-  test('RDS-11: a Redis that drops keys when it is full is warned of', async () => {
+  test('RDS-11: causes a warning if it drops keys when full', async () => {
     await using redis = await RedisServer.start({ config: { 'maxmemory-policy': 'allkeys-lru' } });
     const log = new StoreLog();
     await using store = await openStore(redis.url, { log });
@@ -552,7 +552,7 @@ describe('a Redis that refuses', () => {
 });
 
 describe('foreign data under a key of the gateway', () => {
-  test('SES-10, RDS-13: is no session, whatever it is, and harms nothing', async () => {
+  test('SES-10, RDS-13: is never a session, and does no harm', async () => {
     await using redis = await RedisServer.start();
     await using store = await openStore(redis.url);
     const record = await withSession(store);
@@ -594,7 +594,7 @@ describe('foreign data under a key of the gateway', () => {
     }
   });
 
-  test('SES-10: a value of 1 MB is no session', async () => {
+  test('SES-10: of 1 MB is not a session', async () => {
     await using redis = await RedisServer.start();
     await using store = await openStore(redis.url);
     const record = await withSession(store);
@@ -605,7 +605,7 @@ describe('foreign data under a key of the gateway', () => {
   });
 });
 
-test('a fault carries no handle, no value and no error of the client library', async () => {
+test('a fault contains no handle, value or error of the client library', async () => {
   await using redis = await RedisServer.start();
   await using store = await openStore(redis.url);
   const { handle } = await withSession(store);
@@ -624,7 +624,7 @@ async function freedPort(): Promise<{ port: number }> {
   return { port: redis.port };
 }
 
-test('A7: rediss:// to a Redis without TLS says what is wrong', async () => {
+test('A7: rediss:// to a Redis without TLS is explained in the log', async () => {
   await using redis = await RedisServer.start();
   const log = new StoreLog();
   await using _store = await openStore(redis.url.replace('redis:', 'rediss:'), { log, config: IMPATIENT });

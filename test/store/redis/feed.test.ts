@@ -1,4 +1,4 @@
-/** A subscription that is connected and hears nothing: known by its own heartbeats, and replaced. */
+/** A subscription that is connected but silent: detected by missing heartbeats, and replaced. */
 
 import { expect, test } from 'vitest';
 import { RedisServer } from '../../support/redis.ts';
@@ -7,7 +7,7 @@ import { openStore } from '../../support/redis-store.ts';
 import { until } from '../../support/until.ts';
 import { newRecord } from '../contract.ts';
 
-test('a subscription that goes silent while commands are answered is replaced, and the new one brings the news', async () => {
+test('a subscription that goes silent while commands are answered is replaced, and the new one delivers', async () => {
   await using redis = await RedisServer.start();
   await using proxy = await RedisProxy.start(redis.port);
   await using store = await openStore(proxy.url);

@@ -1,4 +1,4 @@
-/** What a flood of logins leaves in Redis: no more than is documented, and nothing when it is over. */
+/** What a flood of logins leaves in Redis: no more than documented, and nothing in the end. */
 
 import { hash, randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
@@ -20,7 +20,7 @@ function browsersOf(shard: number, count: number): string[] {
   return found;
 }
 
-test('OIDC-19: a shard keeps its newest logins, whoever began them, and lives no longer than they do', async () => {
+test('OIDC-19: a shard keeps its newest logins, regardless of the browser, and expires with them', async () => {
   await using redis = await RedisServer.start();
   await using store = await openStore(redis.url);
   const { loginTransactions } = store;
@@ -40,7 +40,7 @@ test('OIDC-19: a shard keeps its newest logins, whoever began them, and lives no
   expect(await redis.cli('EXISTS', 'sallyport:l:7', 'sallyport:{sallyport:l:7}')).toBe('0');
 });
 
-test('OIDC-19: what has expired goes with the next login of its shard', async () => {
+test('OIDC-19: the next login of a shard removes its expired ones', async () => {
   await using redis = await RedisServer.start();
   await using store = await openStore(redis.url);
   const browsers = browsersOf(7, 31);
@@ -55,7 +55,7 @@ test('OIDC-19: what has expired goes with the next login of its shard', async ()
   expect(await redis.cli('ZCARD', 'sallyport:l:7')).toBe('1');
 });
 
-test('neither the browser nor the transaction is in Redis as it was given', async () => {
+test('neither browser nor transaction is stored in Redis in plain text', async () => {
   await using redis = await RedisServer.start();
   await using store = await openStore(redis.url);
   const [browser, id] = [random(), random()];

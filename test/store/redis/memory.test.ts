@@ -6,14 +6,16 @@ import { openStore } from '../../support/redis-store.ts';
 import { newRecord } from '../contract.ts';
 
 /**
- * As many as the index has shards. What the shards themselves take, 4 MB, is there before, as with a million sessions;
- * and the hash tables of Redis double in between, so that the share of each session in them is that of a million.
+ * As many as the index has shards. The shards themselves, 4 MB, exist before, as with a million sessions; and the hash
+ * tables of Redis double in between, so that the share of each session in them is that of a million.
  */
 const SESSIONS = 32_768;
 const BATCH = 1_000;
 const TTL_MS = 1_800_000;
 
-/** An entry in each shard, but for as many as the first batch has sessions: their keys together fill a hash table. */
+/**
+ * Adds entries to each shard, except as many as the first batch has sessions: their keys together fill a hash table.
+ */
 const FILL_SHARDS = `
 local digits = '0123456789abcdefghijklmnopqrstuvwxyz'
 for number = ${BATCH}, ${SESSIONS} - 1 do
@@ -50,10 +52,10 @@ test.each([
   ['a password', null, 450],
   ['a provider', 'corporate', 600],
 ])(
-  'a session by %s, its index entries included, takes a few hundred bytes of Redis',
+  'a session by %s takes a few hundred bytes of Redis, including its index entries',
   async (_, provider, most) => {
     await using store = await opened();
-    // Buffers of the connection and the scripts are there once, however many sessions there are.
+    // Buffers of the connection and the scripts exist once, however many sessions there are.
     await store.open(provider, BATCH);
     const beforeBytes = await store.usedBytes();
     const records: SessionRecord[] = [];
@@ -105,13 +107,13 @@ const DEVICES = [
   'Firefox on Linux, 2001:db8:12:34::5',
 ];
 
-/** What the allocator of Redis takes for so many bytes: there are four sizes between each power of two and the next. */
+/** What the allocator of Redis uses for so many bytes: it has four sizes between one power of two and the next. */
 function allocatedBytes(bytes: number): number {
   const step = 2 ** (Math.ceil(Math.log2(bytes)) - 3);
   return Math.ceil(bytes / step) * step;
 }
 
-/** Users with one session each, who have the attributes that identity providers give. */
+/** Users with one session each, with attributes as from an identity provider. */
 function realisticRecord(provider: string | null) {
   const name = pick(NAMES);
   const mailbox = `${name.toLowerCase().replaceAll(/[^a-z]+/g, '.')}.${randomInt(10_000)}`;

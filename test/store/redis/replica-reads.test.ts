@@ -1,4 +1,4 @@
-/** A replica may not have heard of a logout yet: nothing is ever read from one. */
+/** Nothing is ever read from a replica, which may not know of a logout yet. */
 
 import { describe, expect, test } from 'vitest';
 import type { Store } from '../../../src/store/store.ts';
@@ -9,7 +9,7 @@ import { newRecord } from '../contract.ts';
 
 const HOUR_MS = 3_600_000;
 
-/** Opens, reads and ends sessions, and reads what was revoked. */
+/** Opens, reads and ends sessions, and reads the revocations. */
 async function use(store: Store): Promise<void> {
   for (let i = 0; i < 60; i++) {
     const record = newRecord();

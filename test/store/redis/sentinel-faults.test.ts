@@ -1,4 +1,4 @@
-/** Failovers behind Sentinel: what is lost, and for how long. */
+/** Failovers behind Sentinel: what is lost, and how long they take. */
 
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -12,7 +12,7 @@ import { newRecord } from '../contract.ts';
 
 const HOUR_MS = 3_600_000;
 const DOWN_AFTER_MS = 1_000;
-/** Far too long for a failover, but not for one on a machine that stands still in between. */
+/** Far too long for a failover, but not on a machine that pauses in between. */
 const FAILOVER_MS = 120_000;
 
 async function open(store: Store) {
@@ -46,7 +46,7 @@ describe('a primary behind Sentinel', () => {
   test.each([
     ['RDS-01', 'killed', (primary: RedisServer) => primary.kill()],
     ['RDS-02', 'stopped with its connections open', async (primary: RedisServer) => primary.freeze()],
-  ])('%s: that is %s is replaced, and sessions are still there', async (_, how, fail) => {
+  ])('%s: that is %s is replaced without losing sessions', async (_, how, fail) => {
     await using group = await SentinelGroup.start({ downAfterMs: DOWN_AFTER_MS });
     await using store = await openStore(group.url, { config: IMPATIENT });
     const record = await withSession(store);
@@ -60,7 +60,7 @@ describe('a primary behind Sentinel', () => {
     await until(() => performance.now() - (store.feed.provenAtMs() ?? 0) < 500, 'the feed is proven');
   });
 
-  test('that is replaced by hand costs no session', async () => {
+  test('can be replaced by hand without losing sessions', async () => {
     await using group = await SentinelGroup.start();
     await using store = await openStore(group.url);
     const record = await withSession(store);
@@ -84,14 +84,14 @@ describe('a primary behind Sentinel', () => {
     );
   });
 
-  test('RDS-09: a logout that the new primary did not hear of is not undone', async () => {
+  test('RDS-09: does not restore a session whose logout it missed before its promotion', async () => {
     await using group = await SentinelGroup.start({ downAfterMs: DOWN_AFTER_MS });
     await using ending = await openStore(group.url);
     await using other = await openStore(group.url);
     const record = await withSession(ending);
     const [primary, replica] = group.servers;
     await until(() => hasKey(replica, record.handle), 'the session is replicated');
-    // From here on the replica hears nothing, as when the primary dies before it has passed on what it acknowledged.
+    // From here on the replica receives nothing, as if the primary died before replicating what it acknowledged.
     replica.freeze();
     await primary.cli('CLIENT', 'KILL', 'TYPE', 'replica');
     const heard = new Promise<void>((resolve) => {
@@ -100,7 +100,7 @@ describe('a primary behind Sentinel', () => {
     await ending.sessions.end(record.handle);
     await heard;
     await primary.kill();
-    // Nobody promotes the replica before it was looked at.
+    // The replica must not be promoted before the test has looked at it.
     for (const sentinel of group.sentinels) sentinel.freeze();
     replica.thaw();
     expect(await hasKey(replica, record.handle)).toBe(true);
@@ -113,7 +113,7 @@ describe('a primary behind Sentinel', () => {
     }
   });
 
-  test('a sentinel that is stopped costs no time', async () => {
+  test('is reached without delay when one sentinel is stopped', async () => {
     await using group = await SentinelGroup.start();
     group.sentinels[0]?.freeze();
     const startedMs = performance.now();
@@ -124,7 +124,7 @@ describe('a primary behind Sentinel', () => {
     group.sentinels[0]?.thaw();
   });
 
-  test('that the sentinels do not know by this name is a mistake, reported at start', async () => {
+  test('under a name that the sentinels do not know is reported at start', async () => {
     await using group = await SentinelGroup.start();
     const url = group.url.replace('mymaster', 'yourmaster');
     await expect(openStore(url)).rejects.toMatchObject({
@@ -133,7 +133,7 @@ describe('a primary behind Sentinel', () => {
     });
   });
 
-  test('whose sentinels ask for a password needs sentinelPasswordFile, and a wrong one is reported at start', async () => {
+  test('whose sentinels ask for a password needs the right sentinelPasswordFile at start', async () => {
     await using group = await SentinelGroup.start({ sentinelPassword: 'right' });
     const refused = {
       name: 'ConfigFault',

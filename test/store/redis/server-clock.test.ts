@@ -1,4 +1,4 @@
-/** Replicas whose clocks are wrong, on one Redis: what they share is dated by Redis. */
+/** Replicas with wrong clocks on one Redis: Redis dates what they share. */
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { SessionSeries } from '../../../src/authentication/session/series.ts';
@@ -13,7 +13,7 @@ import { type DisposableStore, openStore } from '../../support/redis-store.ts';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
-/** What a measurement may be wrong by, and how long a test may take. */
+/** The tolerance of a comparison, and the longest that a test may take. */
 const NEARLY_MS = 5 * MINUTE_MS;
 
 const SETTINGS = {
@@ -27,7 +27,7 @@ const SETTINGS = {
   outageGraceMs: 30_000,
 };
 
-/** A replica with a clock of its own. */
+/** A replica with its own clock. */
 class Replica implements AsyncDisposable {
   readonly store: DisposableStore;
   readonly clocks: TestClocks;
@@ -60,7 +60,7 @@ class Replica implements AsyncDisposable {
     return found instanceof Denial ? found.reason : 'ok';
   }
 
-  /** How long ago something was, by the clock here. */
+  /** How long ago something was, by this replica's clock. */
   ageMs(timeMs: number | null | undefined): number {
     return this.clocks.wallMs() - (timeMs ?? Number.NaN);
   }
@@ -78,12 +78,12 @@ describe.each([
   ['a year ahead', 365 * 24 * HOUR_MS],
   ['at 1970', -Date.now()],
 ])('SES-08: a replica whose clock is %s', (name, aheadMs) => {
-  test('serves the sessions of others, ends none of them, and leaves their times as they are', async () => {
+  test('serves the sessions of others, ends none of them, and keeps their times correct', async () => {
     await using right = await Replica.start(redis.url, 0);
     await using wrong = await Replica.start(redis.url, aheadMs);
     const { sessionId, record } = await right.open(name);
     expect(await wrong.outcome(sessionId)).toBe('ok');
-    // A use is written down after a minute.
+    // A use is recorded after a minute.
     wrong.clocks.advance(2 * MINUTE_MS);
     expect(await wrong.outcome(sessionId)).toBe('ok');
     await wrong.sessions.renew(record.handle);
@@ -93,7 +93,7 @@ describe.each([
     expect(await right.outcome(sessionId)).toBe('ok');
   });
 
-  test('opens sessions that others serve, for as long as they last', async () => {
+  test('opens sessions that others serve, with correct times', async () => {
     await using right = await Replica.start(redis.url, 0);
     await using wrong = await Replica.start(redis.url, aheadMs);
     const { sessionId, record } = await wrong.open(name);
@@ -109,14 +109,14 @@ describe.each([
     expect(await wrong.outcome(sessionId)).toBe('ok');
   });
 
-  test('keeps none that is over', async () => {
+  test('keeps no session that is over', async () => {
     await using wrong = await Replica.start(redis.url, aheadMs);
     const { sessionId } = await wrong.open(name);
     wrong.clocks.advance(SETTINGS.idleTimeoutMs);
     expect(await wrong.outcome(sessionId)).toMatch(/^session_(unknown|expired)$/);
   });
 
-  test('a clock that is set right later goes on with the same sessions', async () => {
+  test('serves the same sessions after its clock is corrected', async () => {
     await using wrong = await Replica.start(redis.url, aheadMs);
     const { sessionId } = await wrong.open(name);
     wrong.clocks.stepWall(-aheadMs);

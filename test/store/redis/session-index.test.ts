@@ -1,4 +1,4 @@
-/** What sessions leave in Redis: nothing, once they have ended or expired. */
+/** What sessions leave in Redis once they have ended or expired: nothing. */
 
 import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
@@ -12,17 +12,17 @@ const HOUR_MS = 3_600_000;
 const random = () => randomBytes(12).toString('base64url');
 const newLogin = () => ({ provider: 'a', subject: random(), sid: random(), authTimeMs: null, acr: null, amr: [] });
 
-/** A session whose subject does not say who it is at the provider: it has an entry of each kind. */
+/** A session whose subject does not name the provider's user, so that it has an entry of each kind. */
 const record = (expiresAtMs = Date.now() + HOUR_MS) => newRecord({ login: newLogin(), method: 'oidc', expiresAtMs });
 
-/** Sets the time of the ends of sids to a moment ago. */
+/** Backdates the ends of sids to a moment ago. */
 const LONG_AGO = `
 for _, entry in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
   if string.sub(entry, 9) == 'ended' then redis.call('ZADD', KEYS[1], 1000, entry) end
 end
 return 1`;
 
-/** Every key that has to do with sessions. */
+/** Every key for sessions. */
 async function keysIn(redis: RedisServer): Promise<string[]> {
   const keys = await Promise.all(['s:*', 'i:*', '{*'].map((name) => redis.cli('KEYS', `sallyport:${name}`)));
   return keys.flatMap((some) => some.split('\n')).filter((key) => key !== '');
@@ -44,7 +44,7 @@ test.each(['end', 'endAll', 'by sid', 'by subject'])('a session that ends by %s 
   else if (way === 'endAll') await sessions.endAll(subject);
   else if (way === 'by subject') await sessions.endByProvider('a', { subject: login?.subject ?? '' });
   else await sessions.endByProvider('a', { sid: login?.sid ?? '' });
-  // The end of a `sid` counts for half a minute, and goes with its shard or with the next login there.
+  // The end of a `sid` counts for half a minute, and is removed with its shard or by the next login there.
   const left = await keysIn(redis);
   expect(left.filter((key) => !key.startsWith('sallyport:i:'))).toEqual([]);
   expect(left).toHaveLength(way === 'by sid' ? 1 : 0);
@@ -56,14 +56,14 @@ test.each(['end', 'endAll', 'by sid', 'by subject'])('a session that ends by %s 
   }
 });
 
-test('the end of a `sid` is forgotten after half a minute, also among many entries that have expired', async () => {
+test('the end of a `sid` is forgotten after half a minute, even among many expired entries', async () => {
   await using redis = await RedisServer.start();
   await using store = await openStore(redis.url);
   const { login, handle, ...rest } = record();
   await store.sessions.create({ login, handle, ...rest }, HOUR_MS);
   await store.sessions.endByProvider('a', { sid: login?.sid ?? '' });
   const [key] = (await keysIn(redis)).filter((each) => each.startsWith('sallyport:i:'));
-  // As if it was long ago, and others had expired before.
+  // As if it was long ago, after others had expired.
   const expired = Array.from({ length: 150 }, (_, at) => [String(at + 1), `expired ${at}`]).flat();
   await redis.cli('ZADD', key ?? '', ...expired);
   await redis.cli('EVAL', LONG_AGO, '1', key ?? '');
@@ -73,7 +73,7 @@ test('the end of a `sid` is forgotten after half a minute, also among many entri
   expect(Number(await redis.cli('ZCARD', key ?? ''))).toBeLessThan(60);
 });
 
-test('a session that expires leaves entries until its absolute end, and no longer', async () => {
+test('an expired session leaves entries until its absolute end at most', async () => {
   await using redis = await RedisServer.start();
   await using store = await openStore(redis.url);
   await store.sessions.create(record(Date.now() + 2_000), 1);
@@ -82,7 +82,7 @@ test('a session that expires leaves entries until its absolute end, and no longe
   await until(async () => (await keysIn(redis)).length === 0, 'all of it is gone');
 });
 
-test('neither the subject nor `sid` nor the user at the provider is in the index', async () => {
+test('the index contains neither the subject nor the `sid` nor the user at the provider', async () => {
   await using redis = await RedisServer.start();
   await using store = await openStore(redis.url);
   const { login, subject, ...rest } = record();

@@ -1,6 +1,6 @@
 /**
- * What two gateways do at the same moment to the sessions of one user, step by step: each step of one is held until the
- * other has done its part. The steps are real commands to a real Redis.
+ * Two gateways that change the sessions of one user at the same time, step by step: each step of one is held until the
+ * other has finished its part. The steps are real commands to a real Redis.
  */
 
 import { Redis } from 'ioredis';
@@ -30,12 +30,12 @@ afterAll(async () => {
   await server[Symbol.asyncDispose]();
 });
 
-/** What is done before a command is sent; may throw instead. */
+/** Called before a command is sent; may throw instead. */
 type Before = (word: string) => Promise<void> | void;
 
 /**
- * Sessions as one gateway has them; `before` is called with the name of each command, `MARK`, `INDEX`, `UPDATE` or
- * `END` for scripts.
+ * The sessions of one gateway; `before` is called with the name of each command: `MARK`, `INDEX`, `UPDATE` or `END` for
+ * scripts.
  */
 function gateway(before: Before = () => {}, wallMs: () => number = Date.now): RedisSessions {
   const commands = {
@@ -69,20 +69,20 @@ const isLive = async (sessions: RedisSessions, handle: SessionHandle) => (await 
 const isListed = async (sessions: RedisSessions, subject: string, handle: string) =>
   (await sessions.list(subject)).some((record) => record.handle === handle);
 
-describe('a login while its user is logged out everywhere', () => {
-  test.each(['SET', 'ZSCORE'])('just before %s: the session ends with the others', async (step) => {
+describe('a login while its user logs out everywhere', () => {
+  test.each(['SET', 'ZSCORE'])('the logout comes just before %s: the session ends with the others', async (step) => {
     const record = newRecord();
     const other = gateway();
     const one = gateway(async (word) => {
       if (word === step) await other.endAll(record.subject);
     });
     await one.create(record, TTL_MS);
-    // First, since a gateway that has heard of the end ends the session again when it is asked for it.
+    // Checked first, since a gateway that knows of the end would end the session again when asked for it.
     expect(await client.exists(keys.session(record.handle))).toBe(0);
     expect(await isLive(other, record.handle)).toBe(false);
   });
 
-  test('that has marked its entry and not yet removed it: the session ends with the others', async () => {
+  test('the logout has marked but not yet removed the entry: the session ends with the others', async () => {
     const record = newRecord();
     let finish: (() => Promise<void>) | null = null;
     const isMarked = Promise.withResolvers<void>();
@@ -104,7 +104,7 @@ describe('a login while its user is logged out everywhere', () => {
     expect(await client.exists(keys.session(record.handle))).toBe(0);
   });
 
-  test('that begins after it: the session lives, and is in the index', async () => {
+  test('the login begins after the logout: the session lives and is in the index', async () => {
     const record = newRecord();
     const sessions = gateway();
     await sessions.endAll(record.subject);
@@ -114,7 +114,7 @@ describe('a login while its user is logged out everywhere', () => {
   });
 });
 
-describe('a login while its provider ends it', () => {
+describe('a login during a logout at its provider', () => {
   const login = () => ({
     provider: 'a',
     subject: 'b',
@@ -127,9 +127,9 @@ describe('a login while its provider ends it', () => {
   test.each(
     ['INDEX', 'SET', 'ZSCORE']
       .flatMap((step) => ['sid', 'subject', 'other subject'].map((by) => [step, by] as const))
-      // Nobody can end by its user what is in no index yet.
+      // A session that is in no index yet cannot be ended by its user.
       .filter(([step, by]) => step !== 'INDEX' || by === 'sid'),
-  )('just before %s, by %s: the session ends', async (step, by) => {
+  )('the logout comes just before %s, by %s: the session ends', async (step, by) => {
     const said = login();
     const record = newRecord({ login: said, subject: by === 'other subject' ? `x ${said.sid}` : 'a|b' });
     const other = gateway();
@@ -141,12 +141,12 @@ describe('a login while its provider ends it', () => {
     });
     await one.create(record, TTL_MS);
     expect(isDone).toBe(true);
-    // First, since a gateway that has heard of the end ends the session again when it is asked for it.
+    // Checked first, since a gateway that knows of the end would end the session again when asked for it.
     expect(await client.exists(keys.session(record.handle))).toBe(0);
     expect(await isLive(other, record.handle)).toBe(false);
   });
 
-  test('just before it is changed to that `sid`: the session ends', async () => {
+  test('the logout comes just before an update to its `sid`: the session ends', async () => {
     const said = login();
     const record = newRecord({ login: null });
     const other = gateway();
@@ -158,7 +158,7 @@ describe('a login while its provider ends it', () => {
     expect(await isLive(other, record.handle)).toBe(false);
   });
 
-  test('and the one who ends it dies half-way: repeating it ends the session', async () => {
+  test('the gateway that handles the logout dies half-way: a repeated logout ends the session', async () => {
     const said = login();
     const record = newRecord({ login: said });
     const sessions = gateway();
@@ -173,7 +173,7 @@ describe('a login while its provider ends it', () => {
   });
 });
 
-test('a session that is still found by the same names is changed without its index', async () => {
+test('an update that keeps the names of a session does not write its index', async () => {
   const login = { provider: 'a', subject: 'b', sid: 'c', authTimeMs: null, acr: null, amr: [] };
   const record = newRecord({ login, subject: 'a|b' });
   const words: string[] = [];
@@ -187,7 +187,7 @@ test('a session that is still found by the same names is changed without its ind
 });
 
 describe('a login that fails half-way', () => {
-  test('leaves no session that can be used', async () => {
+  test('leaves no usable session', async () => {
     const record = newRecord();
     const isEnded = Promise.withResolvers<void>();
     const failing = gateway((word) => {
@@ -200,7 +200,7 @@ describe('a login that fails half-way', () => {
   });
 });
 
-test('a session that was ended here is not slid, also where a server that was promoted still has it', async () => {
+test('a session that ended here does not slide, even if a promoted server still has it', async () => {
   const record = newRecord();
   const sessions = gateway();
   await sessions.create(record, TTL_MS);

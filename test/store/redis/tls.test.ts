@@ -1,4 +1,4 @@
-/** A Redis that speaks TLS, and one whose certificate is not to be trusted. */
+/** A Redis that speaks TLS, and one with an untrusted certificate. */
 
 import { expect, test } from 'vitest';
 import { CertificateFiles, TestAuthority } from '../../support/issuers/certificates.ts';
@@ -23,7 +23,7 @@ async function startTlsRedis(files: CertificateFiles, names: string[]) {
   return Object.assign(redis, { tlsUrl: `rediss://localhost:${port}` });
 }
 
-test('A7: sessions are kept in a Redis over TLS, and many are read at once', async () => {
+test('A7: keeps sessions in a Redis over TLS, and reads many at once', async () => {
   using files = new CertificateFiles();
   await using redis = await startTlsRedis(files, ['localhost']);
   const caFile = files.text('ca.crt', authority.certificate);
@@ -37,13 +37,13 @@ test('A7: sessions are kept in a Redis over TLS, and many are read at once', asy
 
 test.each([
   {
-    what: 'another authority has issued',
+    what: 'comes from another authority',
     names: ['localhost'],
     ca: new TestAuthority('Stranger'),
     code: /CERT|SIGNATURE/,
   },
   { what: 'is for another name', names: ['redis.internal'], ca: authority, code: /ERR_TLS_CERT_ALTNAME_INVALID/ },
-])('A7: a Redis whose certificate $what is sent no command, and the log says why', async ({ names, ca, code }) => {
+])('A7: sends no command to a Redis whose certificate $what, and logs why', async ({ names, ca, code }) => {
   using files = new CertificateFiles();
   await using redis = await startTlsRedis(files, names);
   const caFile = files.text('ca.crt', ca.certificate);

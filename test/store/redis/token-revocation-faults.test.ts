@@ -1,4 +1,4 @@
-/** What an outage, a failover and a full Redis do to revocations of tokens: nothing is lost, or it is written again. */
+/** Token revocations survive an outage, a failover and a full Redis: nothing is lost, or it is written again. */
 
 import { describe, expect, test } from 'vitest';
 import { FollowedRevocations } from '../../../src/authentication/revocation/followed-revocations.ts';
@@ -17,7 +17,7 @@ import { newRecord } from '../contract.ts';
 
 const HOUR_MS = 3_600_000;
 const KEY = 'sallyport:revocations';
-/** Far too long for a failover, but not for one on a machine that stands still in between. */
+/** Far too long for a failover, but not on a machine that pauses in between. */
 const FAILOVER_MS = 120_000;
 
 const aToken = (): TokenRevocation & { kind: 'token' } => ({
@@ -47,7 +47,7 @@ const isOnRecord = async (server: RedisServer, revocation: TokenRevocation) =>
 const theEndOf = (handle: SessionHandle): TokenRevocation => ({ kind: 'session', handle, expiresAtMs: 0 });
 
 describe('a single Redis', () => {
-  test('RDS-05: that is full (OOM) still ends sessions; running verifiers learn of it, and later ones when there is room', async () => {
+  test('RDS-05: that is full (OOM) still ends sessions; running verifiers know at once, later ones when there is room', async () => {
     await using redis = await RedisServer.start();
     await using store = await openStore(redis.url);
     await using other = await openStore(redis.url);
@@ -63,7 +63,7 @@ describe('a single Redis', () => {
     followed.close();
   });
 
-  test('a verifier whose connection is cut again and again misses none of a thousand revocations', async () => {
+  test('loses none of a thousand revocations for a verifier whose connection is cut repeatedly', async () => {
     await using redis = await RedisServer.start();
     await using proxy = await RedisProxy.start(redis.port);
     await using store = await openStore(redis.url);
@@ -79,7 +79,7 @@ describe('a single Redis', () => {
     followed.close();
   });
 
-  test('a follower reads again when either connection is new, because it may be to another server', async () => {
+  test('is read again after either connection is replaced, because it may lead to another server', async () => {
     await using redis = await RedisServer.start();
     await using store = await openStore(redis.url);
     let resumed = 0;
@@ -92,11 +92,11 @@ describe('a single Redis', () => {
     for (const type of ['normal', 'pubsub']) {
       const before = resumed;
       await redis.cli('CLIENT', 'KILL', 'TYPE', type);
-      await until(() => resumed > before, 'it is told');
+      await until(() => resumed > before, 'it is notified');
     }
   });
 
-  test('an entry that this version does not know is passed over, in the set and in the news', async () => {
+  test('may contain or publish entries unknown to this version, which are skipped', async () => {
     await using redis = await RedisServer.start();
     await using store = await openStore(redis.url);
     const ends = String(Date.now() + HOUR_MS);
@@ -112,7 +112,7 @@ describe('a single Redis', () => {
     expect(found.every((one) => one.kind !== 'token' || one.tokenId !== 'a')).toBe(true);
   });
 
-  test('what is dead is dropped by those that are recorded later, and the key goes with the last', async () => {
+  test('drops expired entries when later ones are recorded, and the key with the last', async () => {
     await using redis = await RedisServer.start();
     await using store = await openStore(redis.url);
     await redis.cli('DEL', KEY);
@@ -121,13 +121,13 @@ describe('a single Redis', () => {
     const last = aToken();
     await store.tokenRevocations.revoke(last);
     expect(await redis.cli('ZCARD', KEY)).toBe('1');
-    // Redis counts from when it gets the command.
+    // Redis counts from when it receives the command.
     const expiresAtMs = Number(await redis.cli('PEXPIRETIME', KEY));
     expect(expiresAtMs).toBeGreaterThanOrEqual(last.expiresAtMs);
     expect(expiresAtMs).toBeLessThanOrEqual(Date.now() + HOUR_MS);
   });
 
-  test('the end of a session takes one entry of less than 200 bytes, and is recorded without waiting for an answer', async () => {
+  test('records the end of a session in one entry of less than 200 bytes, without waiting for an answer', async () => {
     await using redis = await RedisServer.start();
     await using proxy = await RedisProxy.start(redis.port);
     await using store = await openStore(proxy.url);
@@ -152,7 +152,7 @@ describe('a single Redis', () => {
 });
 
 describe('a failover', () => {
-  test('RDS-09: a revocation that the new primary missed is written again by each gateway that knows of it', async () => {
+  test('RDS-09: every gateway that knows of a revocation writes it again if the new primary missed it', async () => {
     await using group = await SentinelGroup.start({ downAfterMs: 1_000 });
     await using store = await openStore(group.url);
     await using other = await openStore(group.url);
@@ -168,10 +168,10 @@ describe('a failover', () => {
     await store.tokenRevocations.revoke(lost);
     await store.sessions.end(record.handle);
     await until(() => followed.isRevoked({ jti: lost.tokenId }), 'the other replica has heard');
-    // Whoever recorded it is gone as well: the one that only heard of it remains.
+    // The gateway that recorded it is gone as well: only one that heard of it remains.
     await store.close();
     await primary.kill();
-    // Nobody promotes the replica before it was looked at.
+    // The replica must not be promoted before the test has looked at it.
     for (const sentinel of group.sentinels) sentinel.freeze();
     replica.thaw();
     expect(await isOnRecord(replica, lost)).toBe(false);
@@ -189,7 +189,7 @@ describe('a failover', () => {
 });
 
 describe('a Cluster', () => {
-  test('whose node of the revocations stops ends sessions elsewhere, verifiers hear of it, and it is on record when the node is back', async () => {
+  test('ends sessions on other nodes when the node of the revocations stops, and records their ends when it is back', async () => {
     await using cluster = await RedisCluster.start({ nodeTimeoutMs: 60_000 });
     await using store = await openStore(cluster.url);
     await using other = await openStore(cluster.url);
@@ -197,7 +197,7 @@ describe('a Cluster', () => {
     let record = await withSession(store);
     while ((await cluster.serverOf(`sallyport:s:${record.handle}`)) === holder) record = await withSession(store);
     const followed = await follow(other);
-    // The subscription may be at the node that stops: news of the others is then heard after it was moved.
+    // The subscription may be at the stopped node: revocations then arrive after it has moved.
     holder.freeze();
     expect((await store.sessions.end(record.handle).catch(() => null))?.handle ?? record.handle).toBe(record.handle);
     await until(async () => (await store.sessions.read(record.handle).catch(() => undefined)) === null, 'it has ended');

@@ -6,12 +6,12 @@ import { newRecord } from '../contract.ts';
 
 const SESSIONS = 50;
 /**
- * A node that is kept waiting itself would miss the others' greetings within the usual second, and be forgotten by
- * them.
+ * A node that has to wait for the CPU itself would miss the heartbeats of the others within the usual second, and be
+ * declared dead.
  */
 const PATIENT = { nodeTimeoutMs: 60_000 };
 
-/** Counts the writes to sockets that carry a word; each is a system call. */
+/** Counts the writes to sockets that contain a word; each is a system call. */
 function countWritesWith(word: string): () => number {
   let count = 0;
   const note = (written: string) => {
@@ -32,7 +32,7 @@ function countWritesWith(word: string): () => number {
 test.each([
   { what: 'a single Redis', start: () => RedisServer.start(), atMost: 1 },
   { what: 'each node of a Cluster', start: () => RedisCluster.start(PATIENT), atMost: 3 },
-])('the commands of one turn of the event loop are one write to $what, and each has its answer', async (row) => {
+])('all commands of one turn of the event loop go to $what in one write, and each gets its answer', async (row) => {
   await using redis = await row.start();
   await using store = await openStore(redis.url);
   const records = Array.from({ length: SESSIONS }, () => newRecord());

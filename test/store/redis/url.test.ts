@@ -54,7 +54,7 @@ describe('the URL of a Redis', () => {
         ],
       },
     ],
-  ])('%s is understood', (url, address) => {
+  ])('%s is accepted', (url, address) => {
     expect(parseRedisUrl(url)).toEqual(address);
   });
 
@@ -86,13 +86,13 @@ describe('the URL of a Redis', () => {
     ['redis+cluster://a/0', /which a Cluster does not have/],
     ['redis://:100%@redis', /write % as %25/],
     ['redis://:%zz@redis', /write % as %25/],
-  ])('%s is a mistake', (url, message) => {
+  ])('%s is rejected', (url, message) => {
     expect(() => parseRedisUrl(url)).toThrow(ConfigFault);
     expect(() => parseRedisUrl(url)).toThrow(message);
     expect(() => parseRedisUrl(url)).toThrow(/^store\.redis\.url /);
   });
 
-  test('any user, password, hosts and database survive being written and read', () => {
+  test('any user, password, hosts and database survive writing and parsing', () => {
     const part = fc.option(
       fc.string({ minLength: 1, unit: 'binary' }).filter((text) => text.isWellFormed()),
       { nil: null },
@@ -137,7 +137,7 @@ describe('the URL of a Redis', () => {
     );
   });
 
-  test('whatever is written, it is understood or a mistake, and no message repeats a password', () => {
+  test('any text is accepted or rejected, and no message repeats a password', () => {
     const canary = 'canary5ecret';
     const noise = fc.string({ unit: fc.constantFrom(...'redis+sentinelcluster://@:,[]%/?# 019.-_') });
     fc.assert(
@@ -185,7 +185,7 @@ describe('store.redis', () => {
     ['redis+cluster://:secret@a,b', 'redis cluster (2 nodes)'],
     ['redis+cluster://:secret@a', 'redis cluster (1 node)'],
     ['redis+sentinel://:secret@a/shop', 'redis sentinel (1 sentinel, primary shop)'],
-  ])('%s describes itself without its password', (url, description) => {
+  ])('%s is described without its password', (url, description) => {
     expect(new RedisSettings(redisConfig(url)).description).toBe(description);
   });
 });
