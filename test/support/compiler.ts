@@ -1,4 +1,4 @@
-/** The type checker of the project, asked about small programs. */
+/** The project's type checker, for small programs. */
 
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -8,10 +8,10 @@ const ROOT = join(import.meta.dirname, '..', '..');
 /** Inside the project, so that its packages are found. */
 const CACHE = join(ROOT, 'node_modules', '.cache');
 
-/** Several look at the same declarations, each for itself: twice the work for programs of this size. */
+/** Several checkers each read the same declarations: twice the work for programs of this size. */
 export const ONE_CHECKER: readonly string[] = ['--checkers', '1'];
 
-/** One error, as the compiler reports it. */
+/** One error that the compiler reports. */
 export interface CompilerError {
   /** Relative to the folder that was compiled. */
   readonly file: string;
@@ -26,8 +26,8 @@ export class CompiledFolder implements Disposable {
   constructor(prefix: string) {
     mkdirSync(CACHE, { recursive: true });
     this.path = mkdtempSync(join(CACHE, prefix));
-    // Nothing is emitted, so absolute imports of sources need no rewriting.
-    // The declarations of packages are checked with the sources.
+    // Nothing is emitted, so absolute imports of sources need no rewriting. The declarations of packages are checked
+    // with the sources.
     const compilerOptions = { rewriteRelativeImportExtensions: false, noUnusedLocals: false, skipLibCheck: true };
     const config = { extends: join(ROOT, 'tsconfig.json'), compilerOptions, include: ['**/*.ts'], exclude: [] };
     writeFileSync(join(this.path, 'tsconfig.json'), JSON.stringify(config));
@@ -65,7 +65,7 @@ export class CompiledFolder implements Disposable {
 }
 
 /**
- * Compiles each program by itself, behind the same declarations.
+ * Compiles each program separately, after the same declarations.
  *
  * @param prelude  imports from `ROOT/src/…` and `declare const …`
  * @returns the codes of the errors, by the name of the program

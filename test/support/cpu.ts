@@ -1,6 +1,6 @@
 /**
- * Milliseconds of processor time that this thread takes for some work. Unlike the time on the clock it does not grow while
- * the machine does other things, so a test can bound it.
+ * Milliseconds of CPU time that this thread uses for some work. Unlike elapsed time, it does not grow while the machine
+ * is busy with other work, so a test can bound it.
  */
 export function cpuMs(work: () => void): number {
   const before = process.threadCpuUsage();

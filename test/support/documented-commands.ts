@@ -1,4 +1,4 @@
-/** The commands of a page, run in a directory of their own as its reader runs them, with the program as `sallyport`. */
+/** The commands of a page, run in their own directory as its reader runs them, with the program as `sallyport`. */
 
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -7,11 +7,11 @@ import { join } from 'node:path';
 import { until } from './until.ts';
 
 const MAIN = join(import.meta.dirname, '../../src/main.ts');
-/** The `node` of the pages is the one that runs the tests. */
+/** On the pages, `node` is the one that runs the tests. */
 const PATH = `${join(process.execPath, '..')}:${process.env['PATH']}`;
 
 export class DocumentedCommands implements AsyncDisposable {
-  /** What the commands ask for. */
+  /** The password that the commands ask for. */
   readonly password = 'correct horse battery staple';
   /** What `sallyport start` has printed. */
   output = '';
@@ -21,8 +21,8 @@ export class DocumentedCommands implements AsyncDisposable {
   /**
    * Runs a script.
    *
-   * @returns what it prints
-   * @throws when its last command fails
+   * @returns its output
+   * @throws if its last command fails
    */
   shell(script: string): string {
     return execFileSync('sh', ['-c', `sallyport() { "$NODE" "$MAIN" "$@"; }\n${script}`], {

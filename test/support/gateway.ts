@@ -1,6 +1,6 @@
 /**
- * A whole gateway in the test's own process: a configuration as plain data, real sockets on free ports, everything that
- * it logs at hand.
+ * A whole gateway in the test's own process: a configuration as plain data, real sockets on free ports, and access to
+ * everything that it logs.
  */
 
 import { readConfig } from '../../src/gateway/configuration/contents.ts';
@@ -19,13 +19,13 @@ export const HOST = 'Host: shop.example.com';
 type Written = Record<string, unknown>;
 
 export interface GatewayOptions {
-  /** Top-level keys of the configuration, over the defaults of the fixture. */
+  /** Top-level keys of the configuration, which override the defaults of the fixture. */
   readonly config?: Written;
   /** Origin of the upstream `app`, which every route uses unless it says otherwise. */
   readonly upstream?: string;
   readonly routes?: readonly Written[];
   readonly clocks?: Clocks;
-  /** With which TLS sessions are written into tickets, as processes behind one address share them. */
+  /** Keys for TLS session tickets, as processes behind one address share them. */
   readonly ticketKeys?: Buffer;
   /** Where audit records go, instead of the captured log. */
   readonly auditOutput?: AuditOutput;
@@ -73,7 +73,7 @@ export class TestGateway implements AsyncDisposable {
     return this.addresses.public.port;
   }
 
-  /** Port of a listener that the configuration has. */
+  /** Port of a configured listener. */
   portOf(listener: string): number {
     const address = this.addresses[listener];
     if (address === undefined) throw new Error(`no listener ${listener}`);
@@ -91,7 +91,7 @@ export class TestGateway implements AsyncDisposable {
     return sessionId;
   }
 
-  /** Puts another configuration in use, as a reload does. */
+  /** Applies another configuration, as a reload does. */
   async apply(config: Config): Promise<void> {
     const { longLived, config: inUse } = this.gateway;
     await this.gateway.apply(await readConfig(config, longLived.clocks, inUse));
@@ -119,8 +119,8 @@ export function testConfig({ config = {}, upstream = 'http://127.0.0.1:9', route
 }
 
 /**
- * A store whose Redis may take its time: on a busy machine it is kept waiting itself. A test of a Redis that does not answer
- * sets times of its own.
+ * A store with long timeouts, since a busy machine delays Redis as well. A test of a Redis that does not answer sets its
+ * own timeouts.
  */
 function patient(store: unknown): unknown {
   const { redis } = Object(store) as { redis?: unknown };
@@ -129,13 +129,13 @@ function patient(store: unknown): unknown {
     : store;
 }
 
-/** Where Redis stops answering: soon enough not to be waited for, late enough for a busy machine to answer before that. */
+/** For a Redis that stops answering: short enough not to delay a test, long enough for a busy machine to answer. */
 export const SOON_UNANSWERED = { commandTimeout: '3s' };
 
-/** Made once: making it takes longer than the start of a gateway. */
+/** Created once: that takes longer than the start of a gateway. */
 const schema = configSchema({ baseDir: process.cwd(), fileProblem: () => null });
 
-/** What {@link testConfig} comes to. Files are taken to exist. */
+/** The parsed {@link testConfig}. Files are assumed to exist. */
 export const parseTestConfig = (options: GatewayOptions): Config => schema.parse(testConfig(options));
 
 /** Starts a gateway. Dispose of it with `await using`. */

@@ -9,20 +9,20 @@ import { Http1Request } from '../../src/upstream/http1/request.ts';
 /** Ends a turn of the event loop. */
 export const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-/** What a client made of an answer. */
+/** What a client has read of an answer. */
 export interface Reading {
-  /** Of interim answers, then that of the final one. */
+  /** Statuses of interim answers, then of the final one. */
   readonly statuses: number[];
   headers: readonly (readonly [string, string])[];
   body: string;
   outcome: 'none' | 'whole' | 'broken';
   error: Error | null;
-  /** Whether the connection had carried a request before; `null` when none was begun. */
+  /** Whether the connection had carried a request before; `null` if none was begun. */
   isKept: boolean | null;
   isSent: boolean;
 }
 
-/** Nothing so far. */
+/** Nothing read yet. */
 export const nothing = (): Reading => ({
   statuses: [],
   headers: [],
@@ -43,7 +43,7 @@ export const listed = (received: Readonly<Record<string, string | string[] | und
 export class Wire extends Duplex {
   /** Each write. */
   readonly writes: string[] = [];
-  /** Whether writes are taken in; those that are not wait. */
+  /** Whether writes complete; the others wait. */
   isTaking = true;
 
   setKeepAlive(): void {}
@@ -73,7 +73,7 @@ export const asked = (changes: Partial<ServerRequest> = {}): ServerRequest => ({
   ...changes,
 });
 
-/** A connection that is open, and what becomes of it. */
+/** An open connection, and what happens to it. */
 export class OpenWire {
   readonly wire = new Wire();
   readonly connection: ServerConnection;
@@ -96,14 +96,14 @@ export class OpenWire {
     });
   }
 
-  /** Sends a request, and returns what will be read of its answer. */
+  /** Sends a request, and returns the reading of its answer, which fills up later. */
   send(request: ServerRequest): Reading {
     const reading = nothing();
     this.connection.send(new Http1Request(request, handlerOf(reading)));
     return reading;
   }
 
-  /** The server sends this. */
+  /** Receives this text from the server. */
   receive(text: string | Buffer): void {
     if (!this.wire.destroyed) this.connection.received(Buffer.from(text as string, 'latin1'));
   }

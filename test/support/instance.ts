@@ -23,7 +23,7 @@ export const ADMIN_TOKEN = 'an-admin-token-that-is-long-enough-for-tests';
 export interface InstanceTestOptions extends GatewayOptions {
   /** Reload when the file changes. */
   readonly isWatched?: boolean;
-  /** What happens to the file after it was read and before anything starts. */
+  /** Changes the file after it was read and before anything starts. */
   readonly afterReading?: (file: ConfigFileFixture) => void;
   /** Leave `listeners.admin.tokenFile` out. */
   readonly hasNoToken?: boolean;
@@ -31,18 +31,18 @@ export interface InstanceTestOptions extends GatewayOptions {
   readonly files?: Readonly<Record<string, string>>;
 }
 
-/** The file that an instance is configured by. */
+/** The configuration file of an instance. */
 export class ConfigFileFixture implements Disposable {
   readonly directory: string = mkdtempSync(join(tmpdir(), 'sallyport-config-'));
   readonly path: string = join(this.directory, 'sallyport.yaml');
   readonly #clocks: Clocks;
 
-  /** @param clocks  those of the instance: the time at which a file was read is compared with that of a later reading */
+  /** @param clocks  those of the instance, which compares the times at which it reads a file */
   constructor(clocks: Clocks = systemClocks) {
     this.#clocks = clocks;
   }
 
-  /** Writes it, as the gateway fixture would have it. */
+  /** Writes it, with the defaults of the gateway fixture. */
   write(options: InstanceTestOptions): void {
     for (const [name, text] of Object.entries(options.files ?? {})) this.text(name, text);
     const config = testConfig(options) as { listeners: { admin: Record<string, unknown> } };
@@ -52,7 +52,7 @@ export class ConfigFileFixture implements Disposable {
     writeFileSync(this.path, stringify(config));
   }
 
-  /** Writes another file beside it, and says where it is. */
+  /** Writes another file beside it, and returns its path. */
   text(name: string, text: string): string {
     const path = join(this.directory, name);
     writeFileSync(path, text, { mode: 0o600 });
@@ -65,7 +65,7 @@ export class ConfigFileFixture implements Disposable {
     return readFiles(loadConfig(readConfigText(this.path), options), this.#clocks, inUse);
   }
 
-  /** Reads it, and fails where it cannot be run. */
+  /** Reads it, and throws if it is invalid. */
   async loadToRun(): Promise<ReadInstance> {
     const { loaded, problems } = await this.load();
     if (loaded === null) throw new Error(problems.map(({ message }) => message).join('\n'));

@@ -1,9 +1,9 @@
-/** More of them say nothing more, and take the processor from what is waited for. */
+/** More turns prove nothing more, and take CPU time from the work. */
 const ENOUGH = 1_000;
 
 /**
- * Counts how often the event loop turns while something is done. Unlike timers that fire, turns do not become few where a
- * machine is fast: what is done elsewhere leaves the loop thousands of them, what is done on the loop a handful. Counts to 1,000.
+ * Counts the turns of the event loop during some work, up to 1,000. Unlike timers that fire, turns do not become few on
+ * a fast machine: work elsewhere leaves the loop thousands of turns, work on the loop a handful.
  */
 export async function loopTurnsDuring<Result>(work: () => Promise<Result>): Promise<{ turns: number; result: Result }> {
   let turns = 0;

@@ -1,8 +1,8 @@
 /**
- * A gateway in a process of its own, so that its memory can be measured apart from the test's. Linux only: reads /proc.
+ * A gateway in its own process, so that its memory can be measured separately from the test's. Linux only: reads /proc.
  *
- * Run as a program it starts one from the options in its first argument, says on which port and with which session
- * cookie, and ends when its standard input does.
+ * Run as a program, it starts one from the options in its first argument, prints the port and a session cookie, and
+ * exits when its standard input closes.
  */
 
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -13,7 +13,7 @@ import { type GatewayOptions, startGateway } from './gateway.ts';
 
 interface Ready {
   readonly port: number;
-  /** A Cookie header line with a session of bob. */
+  /** A Cookie header line with a session of the user bob. */
   readonly cookie: string;
 }
 
@@ -28,7 +28,7 @@ export class MeasuredGateway implements AsyncDisposable {
     this.cookie = cookie;
   }
 
-  /** @param options  without clocks: they are handed over as JSON */
+  /** @param options  without clocks, since they are passed as JSON */
   static async start(options: Omit<GatewayOptions, 'clocks'>): Promise<MeasuredGateway> {
     const child = spawn(process.execPath, [import.meta.filename, JSON.stringify(options)], {
       stdio: ['pipe', 'pipe', 'inherit'],
@@ -43,7 +43,7 @@ export class MeasuredGateway implements AsyncDisposable {
     return this.#status('VmRSS');
   }
 
-  /** The most resident memory that it has had while something was done, bytes above what it has now. */
+  /** The peak of resident memory during some work, in bytes above its memory before. */
   async growthDuring(work: () => Promise<void>): Promise<number> {
     const before = this.rss;
     writeFileSync(`/proc/${this.#child.pid}/clear_refs`, '5');

@@ -1,14 +1,14 @@
-/** Branded names for tests, which make them up where the product derives or checks them. */
+/** Branded names for tests, which invent them where the product derives or checks them. */
 
 import { randomBytes } from 'node:crypto';
 import type { SessionId } from '../../src/authentication/session/session-id.ts';
 import type { Jti, SessionHandle } from '../../src/jwt/names.ts';
 import type { CompactToken } from '../../src/lib/http/bearer.ts';
 
-/** The handle of a session that there may or may not be. */
+/** The handle of a session that may or may not exist. */
 export const asHandle = (text: string) => text as SessionHandle;
 
-/** A handle of no session. */
+/** A handle without a session. */
 export const someHandle = () => asHandle(randomBytes(32).toString('base64url'));
 
 /** The secret of a session. */

@@ -1,4 +1,4 @@
-/** Stand-ins for parts that a test or a benchmark is not about. */
+/** Stand-ins for parts that are irrelevant to a test or a benchmark. */
 
 import type {
   KnownRevocations,

@@ -1,28 +1,28 @@
 /**
- * Ports for programs that have to be told theirs. None is in the range that the kernel takes ports of outgoing connections
- * from (32,768 and above on Linux), where another test's connection could have it before the program listens.
+ * Ports for programs that need a given port. None is in the range that the kernel uses for outgoing connections (32,768
+ * and above on Linux), where another test's connection could occupy it before the program listens.
  */
 
 import { createServer } from 'node:net';
 
-/** Each test process has ports of its own, so that two do not choose the same one. */
+/** Each test process has its own ports, so that two do not choose the same one. */
 const PORTS_OF_A_PROCESS = 50;
 const [FIRST, LAST] = [22_100, 32_600];
 const first = FIRST + (process.pid % Math.floor((LAST - FIRST) / PORTS_OF_A_PROCESS)) * PORTS_OF_A_PROCESS;
 
-/** A node of a Redis Cluster also listens 10,000 ports higher: below all of the ports above. */
+/** A node of a Redis Cluster also listens 10,000 ports higher, which is still below all ports above. */
 const [CLUSTER_FIRST, CLUSTER_PORTS, BUS_OFFSET] = [11_000, 1_000, 10_000];
 
 let given = 0;
 
-/** A port of the loopback that nobody listens on. */
+/** A loopback port on which nothing listens. */
 export const freePort = async (): Promise<number> => (await freePorts(1))[0] as number;
 
-/** Several ports, no two of them the same: for a program that is told all of them before it listens on any. */
+/** Several different ports, for a program that needs all of them before it listens on any. */
 export async function freePorts(count: number): Promise<readonly number[]> {
   const ports = new Set<number>();
   for (let attempt = 0; attempt < LAST - FIRST && ports.size < count; attempt++) {
-    // Those of other processes only where its own are in use.
+    // Ports of other processes only if its own are in use.
     const offset = attempt < PORTS_OF_A_PROCESS ? given++ % PORTS_OF_A_PROCESS : attempt;
     const port = FIRST + ((first - FIRST + offset) % (LAST - FIRST));
     if (await isFree(port)) ports.add(port);

@@ -1,10 +1,11 @@
 /**
- * Installs the programs that the tests run for real: Redis and Chromium, the proxies of `examples/`, Prometheus, and where Go is
- * installed, the module for the Go recipe of docs/verify.md, the linter of the workflows, Helm, an identity provider, client and
- * server of gRPC, and a client of the authorizer. As root on Debian it installs what is missing; elsewhere, or with `SALLYPORT_TEST_INSTALL=0`, it says what to
- * install, and exits with 1 where Redis or Chromium is missing.
+ * Installs the real programs that the tests run: Redis and Chromium, the proxies of `examples/`, Prometheus, and if Go
+ * is installed, the module for the Go recipe of docs/verify.md, the linter of the workflows, Helm, an identity
+ * provider, a gRPC client and server, and a client of the authorizer. As root on Debian it installs what is missing;
+ * elsewhere, or with `SALLYPORT_TEST_INSTALL=0`, it says what to install, and exits with 1 if Redis or Chromium is
+ * missing.
  *
- * Arguments: the packages that are needed, and `go` for what Go gives; all of them by default.
+ * Arguments: the required packages, and `go` for the Go programs; all of them by default.
  */
 
 import { spawnSync } from 'node:child_process';
@@ -23,20 +24,20 @@ import {
   ZITADEL_OIDC,
 } from './programs.ts';
 
-/** By the name of their package in Debian. */
+/** Programs by the name of their Debian package. */
 const PROGRAMS: Readonly<Record<string, readonly string[]>> = {
   'redis-server': ['redis-server'],
   chromium: CHROMIUM_PATHS,
 };
 /**
- * Proxies with whose recipes the tests run, and the Prometheus that evaluates alerts and dashboard, by the name of their
+ * The proxies whose recipes the tests run, and the Prometheus that evaluates alerts and dashboard, by the name of their
  * package. Without one, its tests are skipped, and say so.
  */
 const OPTIONAL = ['nginx', 'haproxy', 'caddy', 'apache2', 'prometheus'];
 const GO_MODULE = 'github.com/golang-jwt/jwt/v5@v5.3.1';
-/** A machine that is busy with other things takes more than six minutes for Helm, the largest of them. */
+/** A busy machine takes more than six minutes for Helm, the largest of them. */
 const GO_BUILD_TIMEOUT_MS = 900_000;
-/** What Go builds: module and program. */
+/** Programs that Go builds: module and path. */
 const GO_PROGRAMS: readonly (readonly [module: string, program: string])[] = [
   ['github.com/rhysd/actionlint/cmd/actionlint@v1.7.12', ACTIONLINT],
   ['github.com/zitadel/oidc/v3/example/server@v3.52.0', ZITADEL_OIDC],
@@ -75,7 +76,7 @@ function install(packages: readonly string[]): void {
 /** Returns whether they are installed now. */
 function aptInstall(packages: readonly string[]): boolean {
   console.log(`installing ${packages.join(', ')} …`);
-  // Debian's packages would start their servers at once; the tests start their own on free ports.
+  // Debian's packages would start their servers immediately; the tests start their own on free ports.
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' };
   const run = (args: string[]) => spawnSync('apt-get', args, { env, stdio: ['ignore', 'ignore', 'inherit'] }).status;
   const installArgs = ['install', '-y', '--no-install-recommends', ...packages];

@@ -1,5 +1,5 @@
 /**
- * The program itself, in a process of its own: `sallyport start` with a configuration file that can be rewritten.
+ * The program itself, in its own process: `sallyport start` with a configuration file that can be rewritten.
  */
 
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -22,9 +22,9 @@ export interface ProcessOptions extends InstanceTestOptions {
   readonly nodeArgs?: readonly string[];
   /** The public port; default: a free one. */
   readonly port?: number;
-  /** Do not wait until it is ready: it is not meant to become so. */
+  /** Do not wait until it is ready, because it never will be. */
   readonly isNotWaitedFor?: boolean;
-  /** A file descriptor for its standard output, of which `stdout` then has nothing. */
+  /** A file descriptor for its standard output; `stdout` then stays empty. */
   readonly stdoutTo?: number;
 }
 
@@ -66,7 +66,7 @@ export class GatewayProcess implements AsyncDisposable {
     });
   }
 
-  /** Starts the program, and waits until it is ready. Throws with what it said when it ends before. */
+  /** Starts the program, and waits until it is ready. Throws with its output if it ends before that. */
   static async start(options: ProcessOptions = {}): Promise<GatewayProcess> {
     const [free, adminPort] = (await freePorts(2)) as [number, number];
     const port = options.port ?? free;
@@ -112,7 +112,7 @@ export class GatewayProcess implements AsyncDisposable {
     });
   }
 
-  /** Status of an answer of the admin listener; 0 when nobody answers. */
+  /** Status of an answer of the admin listener; 0 if there is no answer. */
   async status(path: string): Promise<number> {
     try {
       return (await this.admin(path)).status;

@@ -1,4 +1,4 @@
-/** Where programs that the tests run are on this machine. */
+/** Finds programs that the tests run on this machine. */
 
 import { createHash } from 'node:crypto';
 import { accessSync, constants, readdirSync, readFileSync } from 'node:fs';
@@ -13,7 +13,7 @@ export const CHROMIUM_PATHS = [
 
 const CACHE = join(import.meta.dirname, '../../node_modules/.cache/sallyport');
 
-/** The linter of GitHub's workflows, where prerequisites.ts installs it. */
+/** The linter for GitHub workflows, where prerequisites.ts installs it. */
 export const ACTIONLINT = join(CACHE, 'bin/actionlint');
 
 /** Helm, where prerequisites.ts builds it. */
@@ -22,12 +22,12 @@ export const HELM = join(CACHE, 'bin/helm');
 /** The example server of zitadel/oidc, an OpenID Provider in Go, where prerequisites.ts builds it. */
 export const ZITADEL_OIDC = join(CACHE, 'zitadel-oidc/server');
 
-/** The client and the server of gRPC's own tests for implementations in other languages, in Go, where prerequisites.ts builds them. */
+/** The client and server of gRPC's own interoperability tests, in Go, where prerequisites.ts builds them. */
 export const GRPC_GO_CLIENT = join(CACHE, 'grpc-interop/client');
 /** See {@link GRPC_GO_CLIENT}. */
 export const GRPC_GO_SERVER = join(CACHE, 'grpc-interop/server');
 
-/** A client of the authorizer over gRPC, in Go, whose sources these are; prerequisites.ts builds it anew where they change. */
+/** A gRPC client of the authorizer, in Go, with these sources; prerequisites.ts rebuilds it when they change. */
 export const CHECK_CLIENT_SOURCES = join(import.meta.dirname, '../authorizer/grpc/go');
 export const CHECK_CLIENT = join(CACHE, 'check-client', hashOf(CHECK_CLIENT_SOURCES));
 
@@ -37,7 +37,7 @@ function hashOf(directory: string): string {
   return hash.digest('hex').slice(0, 16);
 }
 
-/** The absolute path of the first of these programs that can be run; `null` when there is none. */
+/** The absolute path of the first of these programs that can be run; `null` if there is none. */
 export function findProgram(names: readonly string[]): string | null {
   const directories = (process.env['PATH'] ?? '').split(delimiter).concat('/usr/bin', '/usr/sbin', '/usr/local/bin');
   const candidates = names.flatMap((name) =>

@@ -1,6 +1,6 @@
 /**
- * A client of bare TCP: writes exactly the bytes it is given and reads answers by their framing. No HTTP library stands
- * between a test and the gateway.
+ * A plain TCP client: writes exactly the given bytes and reads answers by their framing, with no HTTP library between a
+ * test and the gateway.
  */
 
 import { connect, type Socket } from 'node:net';
@@ -9,7 +9,7 @@ export interface RawResponse {
   readonly status: number;
   /** Lower-case names; repeated headers are joined with `\n`. */
   readonly headers: ReadonlyMap<string, string>;
-  /** The head as it came. */
+  /** The head as received. */
   readonly head: string;
   readonly body: Buffer;
 }
@@ -42,12 +42,12 @@ export class RawConnection implements AsyncDisposable {
     });
   }
 
-  /** Writes bytes; a string is taken as Latin-1, one character one byte. */
+  /** Writes bytes; a string is written as Latin-1, one byte per character. */
   write(bytes: string | Buffer): void {
     this.socket.write(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes);
   }
 
-  /** Reads one answer, interim ones excluded. Rejects when the connection ends before it is whole. */
+  /** Reads one answer, skipping interim ones. Rejects if the connection ends before it is complete. */
   async response(options: { readonly isHead?: boolean } = {}): Promise<RawResponse> {
     for (;;) {
       const headEnd = await this.#until(() => this.#buffer.indexOf('\r\n\r\n'), 'a response head');
@@ -63,7 +63,7 @@ export class RawConnection implements AsyncDisposable {
     }
   }
 
-  /** Reads until the other side ends the connection, and returns everything that was not read yet. */
+  /** Reads until the other side ends the connection, and returns everything not yet read. */
   async remainder(): Promise<Buffer> {
     while (!this.#isEnded) await this.#more();
     return this.#buffer;
@@ -139,7 +139,7 @@ function parseHead(head: string): { status: number; headers: Map<string, string>
   return { status: Number(statusLine.split(' ')[1]), headers };
 }
 
-/** Sends bytes on a connection of their own and reads one answer. */
+/** Sends bytes on a new connection and reads one answer. */
 export async function rawRequest(port: number, bytes: string | Buffer): Promise<RawResponse> {
   await using connection = await RawConnection.open(port);
   connection.write(bytes);

@@ -1,5 +1,5 @@
 /**
- * An upstream of bare TCP (or TLS) that does with each connection whatever a test says, and knows which are open.
+ * A plain TCP (or TLS) upstream that handles each connection as a test says, and knows which are open.
  */
 
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';

@@ -1,6 +1,6 @@
 /**
- * Records what a process loads, for a process that is started with `--import …/record-modules.ts?to=FILE`: when it exits, the
- * file has the URLs of modules, and the names of Node's own parts.
+ * Records what a process loads that is started with `--import …/record-modules.ts?to=FILE`: when it exits, the file
+ * contains the URLs of modules, and the names of Node's own parts.
  */
 
 import { writeFileSync } from 'node:fs';
@@ -17,7 +17,7 @@ registerHooks({
 const file = new URL(import.meta.url).searchParams.get('to');
 if (file === null) throw new Error('?to=FILE is missing');
 process.once('exit', () => {
-  // Not typed: a list for tools.
+  // A list for tools, without types.
   const { moduleLoadList } = process as unknown as { readonly moduleLoadList: readonly string[] };
   writeFileSync(file, JSON.stringify([...loaded, ...moduleLoadList]));
 });

@@ -1,14 +1,14 @@
 /**
- * An upstream of bare TCP that records every byte it gets and answers each request by its framing. It reads as a strict
- * server would: whatever two servers could read differently is noted in `problems`, and a test that ends with an empty
- * list has shown that nothing ambiguous was sent.
+ * A plain TCP upstream that records every byte it receives and answers each request by its framing. It reads like a
+ * strict server: anything that two servers could read differently is noted in `problems`, and a test that ends with an
+ * empty list has shown that nothing ambiguous was sent.
  */
 
 import type { AddressInfo } from 'node:net';
 import { createServer, type Server, type Socket } from 'node:net';
 
 export interface RecordedRequest {
-  /** Request line and headers as they came. */
+  /** Request line and headers as received. */
   readonly head: string;
   readonly body: Buffer;
   /** Values of a header by lower-case name, in order. */
@@ -22,9 +22,9 @@ const OK: Answer = (_request, socket) => void socket.write('HTTP/1.1 200 OK\r\nC
 
 export class RecordingUpstream implements AsyncDisposable {
   readonly requests: RecordedRequest[] = [];
-  /** Everything that came, over all connections. */
+  /** Everything received, over all connections. */
   bytes: Buffer = Buffer.alloc(0);
-  /** What a strict server objects to in what came. */
+  /** What a strict server would object to. */
   problems: string[] = [];
   connectionCount = 0;
   answer: Answer;
@@ -61,7 +61,7 @@ export class RecordingUpstream implements AsyncDisposable {
     return this.#sockets.size;
   }
 
-  /** Writes on every open connection, asked or not. */
+  /** Writes on every open connection, whether or not there is a request. */
   writeToAll(bytes: string): void {
     for (const socket of this.#sockets) socket.write(bytes, 'latin1');
   }
@@ -73,7 +73,7 @@ export class RecordingUpstream implements AsyncDisposable {
     this.bytes = Buffer.alloc(0);
   }
 
-  /** Resolves when this many whole requests have come. */
+  /** Resolves when this many complete requests have arrived. */
   async received(count: number): Promise<void> {
     while (this.requests.length < count) await new Promise<void>((resolve) => this.#waiters.push(resolve));
   }
@@ -107,7 +107,7 @@ const REQUEST_LINE = /^[A-Z]+ \/[\x21-\x7e]* HTTP\/1\.1$/;
 const FIELD_LINE =
   /^[!#$%&'*+.^_`|~0-9A-Za-z-]+: ?(?:[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?$/;
 
-/** What a strict server (RFC 9112, read without leniency) objects to in a request. */
+/** What a strict server (RFC 9112, without leniency) objects to in a request. */
 function objections({ head, values }: RecordedRequest): string[] {
   const [requestLine = '', ...lines] = head.split('\r\n');
   const found: string[] = [];

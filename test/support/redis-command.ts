@@ -1,6 +1,6 @@
 /**
- * One command of Redis on a connection of its own, with the reply as the text that redis-cli prints: to start that program
- * takes longer than most commands.
+ * One Redis command on its own connection, with the reply as redis-cli would print it: starting that program takes
+ * longer than most commands.
  */
 
 import { connect } from 'node:net';
@@ -8,8 +8,8 @@ import { connect } from 'node:net';
 /**
  * Sends a command, after others on the same connection: AUTH, SELECT.
  *
- * @returns the elements of an array line by line, the text of an error of Redis like any other
- * @throws when there is no connection, or it ends before the reply
+ * @returns the elements of an array line by line; the text of a Redis error like any other
+ * @throws if there is no connection, or it ends before the reply
  */
 export function redisCommand(
   port: number,
@@ -36,7 +36,7 @@ export function redisCommand(
 const encode = (words: readonly string[]) =>
   [`*${words.length}\r\n`, ...words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`)].join('');
 
-/** The replies that are there as a whole (RESP2), one character for each byte. */
+/** The complete replies so far (RESP2), one character for each byte. */
 function repliesIn(text: string): readonly string[] {
   const replies: string[] = [];
   for (let at = 0; ; ) {

@@ -1,4 +1,4 @@
-/** A TCP proxy before a Redis, by which a test makes the network fail: silent, slow, or cut. */
+/** A TCP proxy in front of a Redis, with which a test makes the network fail: silent, slow, or cut. */
 
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 
@@ -6,7 +6,7 @@ export class RedisProxy implements AsyncDisposable {
   readonly #server: Server;
   readonly #targetPort: number;
   readonly #pairs = new Set<readonly [Socket, Socket]>();
-  /** The words in what each client sent. */
+  /** The words that each client has sent. */
   readonly #sent = new WeakMap<readonly [Socket, Socket], ReadonlySet<string>>();
   #isBlocked = false;
   #holdsAnswers = false;
@@ -31,7 +31,7 @@ export class RedisProxy implements AsyncDisposable {
     return `redis://127.0.0.1:${this.port}`;
   }
 
-  /** No byte passes any more, on old connections and new ones; none is closed. */
+  /** From now on passes no byte, on old and new connections, and closes none. */
   block(): void {
     this.#isBlocked = true;
     for (const pair of this.#pairs) for (const socket of pair) socket.pause();
@@ -42,18 +42,18 @@ export class RedisProxy implements AsyncDisposable {
     for (const pair of this.#pairs) for (const socket of pair) socket.resume();
   }
 
-  /** No byte passes any more on the connections that have sent this word; new ones are not concerned. */
+  /** From now on passes no byte on connections that have sent this word; new ones are unaffected. */
   blockThoseThatSent(word: string): void {
     for (const pair of this.#pairs) if (this.#sent.get(pair)?.has(word)) for (const socket of pair) socket.pause();
   }
 
-  /** What clients send passes; what the server answers waits until {@link passAnswers}. */
+  /** Passes what clients send, but holds the server's answers until {@link passAnswers}. */
   holdAnswers(): void {
     this.#holdsAnswers = true;
     for (const [, server] of this.#pairs) server.pause();
   }
 
-  /** The same for connections on which this word, in lower case, is sent from now on. */
+  /** The same for connections on which clients send this word, in lower case, from now on. */
   holdAnswersTo(word: string): void {
     this.#heldWord = word;
   }
@@ -64,12 +64,12 @@ export class RedisProxy implements AsyncDisposable {
     for (const [, server] of this.#pairs) server.resume();
   }
 
-  /** Every byte from the server comes this much later. */
+  /** Delays every byte from the server by this much. */
   slow(delayMs: number): void {
     this.#delayMs = delayMs;
   }
 
-  /** Closes the connections that are open; new ones are accepted. */
+  /** Closes the open connections, and accepts new ones. */
   cut(): void {
     for (const pair of this.#pairs) for (const socket of pair) socket.resetAndDestroy();
   }

@@ -1,4 +1,4 @@
-/** A Redis store, as a gateway opens it, and what it told. */
+/** A Redis store, as a gateway opens it, and what it reported. */
 
 import { DependencyFault } from '../../src/errors.ts';
 import { type Clocks, systemClocks } from '../../src/lib/clock.ts';
@@ -7,7 +7,7 @@ import { openRedisStore } from '../../src/store/redis/store.ts';
 import type { Store } from '../../src/store/store.ts';
 import { until } from './until.ts';
 
-/** Everything that a store told, in order. */
+/** Everything that a store reported, in order. */
 export class StoreLog {
   readonly lines: string[] = [];
   readonly operations: string[] = [];
@@ -23,17 +23,17 @@ export class StoreLog {
 }
 
 /**
- * `store.redis` of a configuration, with its defaults but for the times that Redis may take: on a busy machine it is
- * kept waiting itself. Tests of a Redis that does not answer use {@link IMPATIENT}.
+ * `store.redis` of a configuration, with its defaults except for longer timeouts, since a busy machine delays Redis as
+ * well. Tests of a Redis that does not answer use {@link IMPATIENT}.
  */
 export function redisConfig(url: string, overrides: Partial<RedisConfig> = {}): RedisConfig {
   return { url, keyPrefix: 'sallyport:', connectTimeout: 10_000, commandTimeout: 10_000, ...overrides };
 }
 
-/** For tests of a Redis that does not answer. What such a test sets up, it asks for by {@link answered}. */
+/** For tests of a Redis that does not answer. Such a test wraps the commands of its setup in {@link answered}. */
 export const IMPATIENT = { connectTimeout: 1_000, commandTimeout: 500 };
 
-/** The answer of the store, as soon as it gives one: an impatient store gives up on a Redis that is merely kept waiting. */
+/** Repeats a command until the store answers: an impatient store gives up on a Redis that is merely delayed. */
 export async function answered<T>(command: () => Promise<T>): Promise<T> {
   const none = Symbol();
   let answer: T | typeof none = none;
@@ -53,7 +53,7 @@ export interface OpenOptions {
   readonly log?: StoreLog;
 }
 
-/** A store that is closed by `await using`. */
+/** A store that `await using` closes. */
 export type DisposableStore = Store & AsyncDisposable;
 
 export async function openStore(url: string, options: OpenOptions = {}): Promise<DisposableStore> {
@@ -62,7 +62,7 @@ export async function openStore(url: string, options: OpenOptions = {}): Promise
   return Object.assign(store, { [Symbol.asyncDispose]: () => store.close() });
 }
 
-/** Two replicas' stores on one Redis, of whatever kind; both and the Redis end with them. */
+/** The stores of two replicas on one Redis of any kind; disposing of them also ends the Redis. */
 export async function openReplicas(server: { readonly url: string } & AsyncDisposable) {
   const open = () => openStore(server.url);
   const replicas = await Promise.all([open(), open()]);

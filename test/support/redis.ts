@@ -1,6 +1,6 @@
 /**
- * Real Redis servers on free ports of the loopback, without persistence, each in a directory of its own. They end with
- * the test (`await using`), and in any case with its process.
+ * Real Redis servers on free loopback ports, without persistence, each in its own directory. They end with the test
+ * (`await using`), and in any case with its process.
  */
 
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
@@ -22,16 +22,16 @@ process.once('exit', () => {
 });
 
 export interface RedisOptions {
-  /** Lines of the configuration, as names and values; a name that stands there more than once has a list. */
+  /** Lines of the configuration, as names and values; a repeated name has a list. */
   readonly config?: Readonly<Record<string, string | readonly string[]>>;
-  /** Come back on the port of a server that ended. */
+  /** The port of an earlier server, to come back on. */
   readonly port?: number;
   readonly isSentinel?: boolean;
-  /** Asked of every client; `cli` has it. */
+  /** Required of every client; `cli` sends it. */
   readonly password?: string;
-  /** What is in its database at the start, as SAVE wrote it. */
+  /** The contents of its database at start, as SAVE wrote them. */
   readonly dump?: Buffer;
-  /** Do not wait until it has loaded that. */
+  /** Do not wait until it has loaded `dump`. */
   readonly isLoading?: boolean;
 }
 
@@ -106,12 +106,12 @@ export class RedisServer implements AsyncDisposable {
     return (await this.cli('PING')).includes('LOADING');
   }
 
-  /** Sends a command; what redis-cli would print, errors included. */
+  /** Sends a command, and returns what redis-cli would print, including errors. */
   cli(...command: string[]): Promise<string> {
     return this.cliAfter(this.#password === null ? [] : ['AUTH', this.#password], ...command);
   }
 
-  /** The same on a connection on which another command was sent before: AUTH, SELECT. */
+  /** The same after another command on the same connection: AUTH, SELECT. */
   async cliAfter(before: readonly string[], ...command: string[]): Promise<string> {
     try {
       return (await redisCommand(this.port, before.length === 0 ? [] : [before], command)).trim();
@@ -120,18 +120,18 @@ export class RedisServer implements AsyncDisposable {
     }
   }
 
-  /** Resolves when a replica has acknowledged everything that was written here before. */
+  /** Resolves when a replica has acknowledged all earlier writes here. */
   async replicated(): Promise<void> {
     const info = () => this.cli('INFO', 'replication');
     const written = Number(/^master_repl_offset:(\d+)/m.exec(await info())?.[1]);
-    // Not WAIT: on a connection of its own, which has written nothing, it has nothing to wait for.
+    // Not WAIT: on its own connection, which has written nothing, it has nothing to wait for.
     await until(async () => {
       const acknowledged = [...(await info()).matchAll(/^slave\d+:.*state=online,offset=(\d+)/gm)];
       return acknowledged.some(([, offset]) => Number(offset) >= written);
     }, 'a replica has what was written');
   }
 
-  /** Stops the process as it is: connections stay open and nothing answers. */
+  /** Pauses the process: connections stay open and nothing answers. */
   freeze(): void {
     this.#child.kill('SIGSTOP');
   }
@@ -172,7 +172,7 @@ export class SentinelGroup implements AsyncDisposable {
       'the replica replicates',
     );
     const password = sentinelPassword === undefined ? {} : { password: sentinelPassword };
-    // They are told of each other, as if they had met: to find each other would take them seconds.
+    // They are configured as if they had found each other already, which would take them seconds.
     const peers: { readonly id: string; readonly port: number }[] = [];
     for (let i = 0; i < 3; i++) peers.push({ id: randomBytes(20).toString('hex'), port: await freePort() });
     const sentinels = peers.map((self) => {
@@ -207,7 +207,7 @@ export class SentinelGroup implements AsyncDisposable {
   }
 }
 
-/** Three primaries that share the slots, with a replica each if wanted. */
+/** Three primaries that share the slots, optionally with replicas. */
 export class RedisCluster implements AsyncDisposable {
   readonly servers: readonly RedisServer[];
 
@@ -245,7 +245,7 @@ export class RedisCluster implements AsyncDisposable {
     return `redis+cluster://${this.servers.map(({ port }) => `127.0.0.1:${port}`).join(',')}`;
   }
 
-  /** Moves slots, with what is in them, from one primary to another. */
+  /** Moves slots with their contents from one primary to another. */
   async moveSlots(count: number, from: RedisServer, to: RedisServer): Promise<void> {
     const [fromId, toId] = await Promise.all([from, to].map((server) => server.cli('CLUSTER', 'MYID')));
     const ends = ['--cluster-from', fromId ?? '', '--cluster-to', toId ?? ''];
@@ -253,7 +253,7 @@ export class RedisCluster implements AsyncDisposable {
     await run('redis-cli', ['--cluster', 'reshard', `127.0.0.1:${from.port}`, ...options]);
   }
 
-  /** The server that a key is on. */
+  /** The server of a key. */
   async serverOf(key: string): Promise<RedisServer> {
     const [first] = this.servers;
     const slot = Number(await first?.cli('CLUSTER', 'KEYSLOT', key));

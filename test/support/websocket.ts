@@ -1,5 +1,5 @@
 /**
- * WebSockets by hand (RFC 6455): frames, a client and an echo server on bare sockets, so that a test can send what no
+ * WebSockets by hand (RFC 6455): frames, a client and an echo server on plain sockets, so that a test can send what no
  * library would.
  */
 
@@ -32,7 +32,7 @@ export function encodeFrame({ opcode, payload, isFinal = true }: Frame, isMasked
   return Buffer.concat([head, mask, payload.map((byte, index) => byte ^ (mask[index % 4] as number))]);
 }
 
-/** Takes one frame from the front of a buffer; `null` when it is not whole yet. */
+/** Takes one frame from the front of a buffer; `null` if it is still incomplete. */
 export function decodeFrame(buffer: Buffer): { frame: Frame & { isMasked: boolean }; rest: Buffer } | null {
   if (buffer.length < 2) return null;
   const isMasked = (buffer.readUInt8(1) & 0x80) !== 0;
@@ -84,7 +84,7 @@ export class WebSocketClient implements AsyncDisposable {
     this.handshakeAnswer = answer;
   }
 
-  /** Opens one. Throws when the answer is not 101. */
+  /** Opens one. Throws if the answer is not 101. */
   static async open(port: number, path: string, lines: readonly string[] = []): Promise<WebSocketClient> {
     const connection = await RawConnection.open(port);
     connection.write(handshake(path, lines));
@@ -97,7 +97,7 @@ export class WebSocketClient implements AsyncDisposable {
     this.connection.write(encodeFrame({ opcode, payload: Buffer.from(text) }, true));
   }
 
-  /** The next frame. Rejects when the connection ends before it is whole. */
+  /** The next frame. Rejects if the connection ends before it is complete. */
   async frame(): Promise<Frame> {
     const head = await this.connection.bytes(2);
     const short = head.readUInt8(1) & 0x7f;
@@ -111,7 +111,7 @@ export class WebSocketClient implements AsyncDisposable {
     return (await this.frame()).payload.toString();
   }
 
-  /** Status code of the next frame, which has to be a Close. */
+  /** Status code of the next frame, which must be a Close. */
   async closeCode(): Promise<number> {
     const { opcode, payload } = await this.frame();
     if (opcode !== OPCODES.close) throw new Error(`frame ${opcode} is not a Close`);
@@ -127,7 +127,7 @@ export class WebSocketClient implements AsyncDisposable {
   }
 }
 
-/** Reads an opening handshake on a server's socket, answers it, and hands over what comes behind it. */
+/** Reads an opening handshake on a server's socket, answers it, and passes on the bytes after it. */
 export function acceptHandshake(socket: Socket, onOpen: (behind: Buffer, head: string) => void): void {
   let received = Buffer.alloc(0);
   const onData = (chunk: Buffer) => {

@@ -1,4 +1,4 @@
-/** Several worker processes of one gateway, which share a Redis and one key. */
+/** Several worker processes of one gateway, which share a Redis and a key. */
 
 import { HOST } from './gateway.ts';
 import type { InstanceTestOptions } from './instance.ts';
@@ -11,7 +11,7 @@ const BACKEND_SECRET = 'a-secret-of-a-trusted-backend-0123456789';
  * Two workers, with a route for sessions and the public route `/open`.
  *
  * @param upstream  its origin
- * @param more  sections that replace those here
+ * @param more  sections that replace the defaults
  */
 export function workerOptions(
   redisUrl: string,
@@ -35,7 +35,7 @@ export function workerOptions(
   };
 }
 
-/** Opens a session by the trusted backend, at one of the workers; the cookie line. */
+/** Opens a session through the trusted backend at one of the workers, and returns its cookie line. */
 export async function openWorkerSession({ port }: GatewayProcess, subject: string): Promise<string> {
   const body = JSON.stringify({ subject });
   const head = requestHead('POST', '/auth/sessions', [

@@ -1,5 +1,5 @@
 /**
- * A real Chromium, without a window and without a word to anybody but the loopback.
+ * A real Chromium, headless, with connections to loopback only.
  */
 
 import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
@@ -28,7 +28,7 @@ interface Profile {
 
 let ofThisProcess: Promise<Browser> | null = null;
 
-/** A browser that a test has for itself, or its share of one. */
+/** A browser of one test, or its share of one. */
 export class TestBrowser implements AsyncDisposable {
   readonly #browser: Browser;
   readonly #isShared: boolean;
@@ -41,8 +41,8 @@ export class TestBrowser implements AsyncDisposable {
   }
 
   /**
-   * The browser of this process, which all of its test files share: to launch one takes a second. It ends with the process;
-   * the end of a share closes the profiles that were made by way of it.
+   * The browser of this process, which all of its test files share, since a launch takes a second. It ends with the
+   * process; disposing of a share closes the profiles that were created through it.
    */
   static async share(): Promise<TestBrowser> {
     const isUsable = (await ofThisProcess)?.isConnected() === true;
@@ -50,13 +50,13 @@ export class TestBrowser implements AsyncDisposable {
     return new TestBrowser(await (ofThisProcess as Promise<Browser>), true);
   }
 
-  /** @param args  more arguments of the command line */
+  /** @param args  additional command-line arguments */
   static async launch(args: readonly string[] = []): Promise<TestBrowser> {
     return new TestBrowser(await launch(args), false);
   }
 
   /**
-   * A profile without cookies that the next call takes over: for tests that need one at a time. Each new profile costs most
+   * A profile without cookies that the next call reuses: for tests that need one at a time. Each new profile costs most
    * of a second of CPU, for its processes.
    */
   async emptyProfile(): Promise<Profile> {
@@ -69,7 +69,7 @@ export class TestBrowser implements AsyncDisposable {
     return this.#reused;
   }
 
-  /** A browser profile of its own: cookies are not shared with any other. */
+  /** A separate browser profile, which shares no cookies with others. */
   async profile(options: BrowserContextOptions = {}): Promise<Profile> {
     const context = await this.#browser.newContext(options);
     this.#contexts.push(context);

@@ -1,6 +1,6 @@
 /**
- * A cookie jar as a browser has it (RFC 6265bis): what a server may set, and which request carries it. It refuses what a
- * browser refuses, so a login that works here does not work by accident.
+ * A cookie jar that works like a browser's (RFC 6265bis): what a server may set, and which request carries it. It
+ * refuses what a browser refuses, so a login that works here does not work by accident.
  */
 
 interface Cookie {
@@ -19,7 +19,7 @@ interface Cookie {
 /** A top-level navigation. */
 interface Navigation {
   readonly method: string;
-  /** The page that it starts from; `null` for an address that is typed. */
+  /** The page that it starts from; `null` for a typed address. */
   readonly initiator: URL | null;
 }
 
@@ -34,13 +34,13 @@ export class CookieJar {
     this.#nowMs = nowMs;
   }
 
-  /** What JavaScript and HTTP of this host have, by name. */
+  /** All cookies of this host, with or without `HttpOnly`: name → value. */
   of(host: string): Readonly<Record<string, string>> {
     const kept = this.#kept().filter((cookie) => matchesHost(cookie, host));
     return Object.fromEntries(kept.map(({ name, value }) => [name, value]));
   }
 
-  /** A cookie with everything that the server said about it. */
+  /** A cookie with all its attributes. */
   get(host: string, name: string): Cookie | null {
     return this.#kept().find((cookie) => cookie.name === name && matchesHost(cookie, host)) ?? null;
   }
@@ -57,13 +57,13 @@ export class CookieJar {
     );
   }
 
-  /** Takes over a `Set-Cookie` line, or ignores it as a browser would. */
+  /** Stores a `Set-Cookie` line, or ignores it as a browser would. */
   store(line: string, from: URL): void {
     const cookie = this.#parse(line, from);
     if (cookie === null) return;
     const same = (other: Cookie) =>
       other.name === cookie.name && other.host === cookie.host && other.path === cookie.path;
-    // One that is there keeps its place: browsers send the cookies that they have had for longest first (§5.8.3).
+    // A replaced cookie keeps its place: browsers send the oldest cookies first (§5.8.3).
     this.#cookies = this.#kept();
     const at = this.#cookies.findIndex(same);
     if (at < 0) this.#cookies.push(cookie);
@@ -126,13 +126,13 @@ export class CookieJar {
   }
 }
 
-/** Scheme and registrable domain, which is taken to have two labels. Two origins of one site differ in port or sub-domain. */
+/** Scheme and registrable domain, assumed to have two labels. Two origins of one site differ in port or sub-domain. */
 export function siteOf({ protocol, hostname }: URL): string {
   const isAddress = /^[\d.]+$/.test(hostname) || hostname.startsWith('[');
   return `${protocol}//${isAddress ? hostname : hostname.split('.').slice(-2).join('.')}`;
 }
 
-/** Chromium and Firefox take the loopback for secure, also without TLS. */
+/** Chromium and Firefox treat loopback as secure, even without TLS. */
 const isTrustworthy = ({ protocol, hostname }: URL) =>
   protocol === 'https:' || hostname === 'localhost' || hostname === '127.0.0.1';
 
@@ -164,7 +164,7 @@ function attribute(text: string): readonly [string, string] {
   return [text.slice(0, equals).trim().toLowerCase(), text.slice(equals + 1).trim()];
 }
 
-/** Without a word the default is Lax. */
+/** Without the attribute, the default is Lax. */
 function sameSiteOf(value = 'lax'): Cookie['sameSite'] {
   const lower = value.toLowerCase();
   return lower === 'strict' || lower === 'none' ? lower : 'lax';

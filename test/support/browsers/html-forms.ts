@@ -1,10 +1,12 @@
-/** The forms of an HTML page, as far as the pages of the tests need it: fields by attribute, no scripts. */
+/** The forms of an HTML page, as far as the tests need them: fields by attribute, no scripts. */
 
 export interface Form {
   /** As written, entities decoded; empty for the page's own address. */
   readonly action: string;
   readonly method: 'GET' | 'POST';
-  /** Names and values of its fields. Buttons and unchecked boxes do not count: whoever submits says which is pressed. */
+  /**
+   * Names and values of its fields, without buttons and unchecked boxes: the caller says which of those are pressed.
+   */
   readonly fields: Readonly<Record<string, string>>;
 }
 
@@ -22,7 +24,7 @@ export function formsOf(html: string): readonly Form[] {
   });
 }
 
-/** Replaces character references by what they stand for. */
+/** Decodes character references. */
 function decodeEntities(text: string): string {
   return text.replace(/&(?:#(\d+)|#x([0-9a-f]+)|(\w+));/gi, (whole, decimal, hex, name) => {
     if (decimal !== undefined) return String.fromCodePoint(Number(decimal));

@@ -1,6 +1,6 @@
 /**
- * A browser without a window, for logins that a test makes by the hundred: it follows redirects, keeps cookies by the rules
- * that a login depends on, sends the headers by which a server tells a navigation from a script, and submits forms. It runs
+ * A simulated browser, for hundreds of logins in a test: it follows redirects, keeps cookies by the rules that a login
+ * depends on, sends the headers by which a server distinguishes a navigation from a script, and submits forms. It runs
  * no scripts; a page whose script only submits its form (`response_mode=form_post`) is submitted as that script would.
  */
 
@@ -30,14 +30,14 @@ interface Navigation {
   readonly method: 'GET' | 'POST';
   readonly url: URL;
   readonly body: string | null;
-  /** The page that a link or a form was on; `null` for an address that is typed. */
+  /** The page with the link or form; `null` for a typed address. */
   readonly from: Page | null;
 }
 
 export interface BrowserSettings {
-  /** Ports of the loopback that serve origins which do not exist here, such as `https://shop.example.com`. */
+  /** Loopback ports that serve origins which do not exist here, such as `https://shop.example.com`. */
   readonly origins?: Readonly<Record<string, number>>;
-  /** CA of servers that are reached by TLS, PEM. Without it, only `origins` are https. */
+  /** CA of servers with TLS, PEM. Without it, only `origins` are https. */
   readonly ca?: string;
   readonly nowMs?: () => number;
   /** Headers of every request, such as `Accept-Language`. */
@@ -62,12 +62,12 @@ export class PlainBrowser {
     this.#headers = headers;
   }
 
-  /** Navigates to an address that the user typed, or that a link on a page leads to. Follows redirects. */
+  /** Navigates to an address that the user typed, or to a link on a page. Follows redirects. */
   open(url: string | URL, from: Page | null = null): Promise<Page> {
     return this.#navigate({ method: 'GET', url: new URL(url), body: null, from });
   }
 
-  /** Makes one request of a navigation, and does not follow where it leads. */
+  /** Makes one request of a navigation, without following a redirect. */
   step(url: string | URL, from: Page | null = null): Promise<Page> {
     return this.#request({ method: 'GET', url: new URL(url), body: null, from }, true);
   }
@@ -75,19 +75,19 @@ export class PlainBrowser {
   /**
    * Submits the form of a page.
    *
-   * @param values  what the user enters, or the button that is pressed, over what the form has
-   * @param which   the form, by what its action contains; the first of the page by default
+   * @param values  what the user enters, or the pressed button, in place of the form's own values
+   * @param which   part of the form's action; the first form of the page by default
    */
   submit(page: Page, values: Readonly<Record<string, string>> = {}, which = ''): Promise<Page> {
     return this.#navigate(submission(page, formWith(page, which), values));
   }
 
-  /** Submits a form as {@link submit} does, and does not follow where that leads. */
+  /** Submits a form as {@link submit} does, without following a redirect. */
   submitOnly(page: Page, values: Readonly<Record<string, string>> = {}, which = ''): Promise<Page> {
     return this.#request(submission(page, formWith(page, which), values), true);
   }
 
-  /** What a script of a page of the same origin gets. No redirect is followed. */
+  /** The answer that a script on a page of the same origin gets. Follows no redirect. */
   async fetch(
     url: string | URL,
     headers: Readonly<Record<string, string>> = {},
@@ -193,18 +193,18 @@ function send(address: Address, { method, url, headers, body }: Outgoing): Promi
   });
 }
 
-/** Where a redirect leads. 303 and, as all browsers have it, 301 and 302 turn a POST into a GET (Fetch §4.4). */
+/** Where a redirect leads. 303 and, in all browsers, 301 and 302 turn a POST into a GET (Fetch §4.4). */
 function followed(navigation: Navigation, { status, headers, url }: Page): Navigation | null {
   if (!REDIRECTS.has(status) || headers.location === undefined) return null;
   const next = new URL(headers.location, url);
-  // A fragment survives a redirect that has none of its own (Fetch §4.4, step 8).
+  // A fragment survives a redirect without a fragment (Fetch §4.4, step 8).
   if (next.hash === '') next.hash = navigation.url.hash;
   return status === 307 || status === 308
     ? { ...navigation, url: next }
     : { ...navigation, method: 'GET', url: next, body: null };
 }
 
-/** What a page does by itself: a script, and a form whose fields are all hidden. */
+/** The submission by a page's own script, of a form whose fields are all hidden. */
 function submittedByScript(page: Page): Navigation | null {
   const isHtml = page.headers['content-type']?.startsWith('text/html') === true;
   if (!isHtml || !/\.submit\(\)/.test(page.body)) return null;
@@ -226,13 +226,13 @@ function submission(page: Page, form: Form, values: Readonly<Record<string, stri
   return { method: 'GET', url, body: null, from: page };
 }
 
-/** A page that asks for no referrer also hides its origin (Fetch, "append a request Origin header"). */
+/** A page with the policy `no-referrer` also hides its origin (Fetch, "append a request Origin header"). */
 function originOf(page: Page | null): string {
   if (page === null || page.headers['referrer-policy'] === 'no-referrer') return 'null';
   return page.url.origin;
 }
 
-/** `Sec-Fetch-Site` (Fetch Metadata §2.3): that of the worst hop of a chain of redirects. */
+/** `Sec-Fetch-Site` (Fetch Metadata §2.3): the worst hop of a chain of redirects decides. */
 function fetchSite(from: URL | null, to: URL, isWithinSite: boolean): string {
   if (from === null) return 'none';
   if (!isWithinSite) return 'cross-site';

@@ -1,5 +1,5 @@
 /**
- * Two clients of HTTP/2: Node's own, for what honest clients do, and one that writes frames by hand, for what they do not.
+ * Two HTTP/2 clients: Node's own, for what honest clients do, and one that writes frames by hand, for everything else.
  */
 
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, type IncomingHttpHeaders } from 'node:http2';
@@ -14,7 +14,7 @@ export const get = (path: string, authority = 'shop.example.com'): readonly Fiel
   [':authority', authority],
 ];
 
-/** The same of a POST. */
+/** The same for a POST. */
 export const post = (path: string): readonly Field[] => [[':method', 'POST'], ...get(path).slice(1)];
 
 export type Field = readonly [name: string, value: string];
@@ -24,7 +24,7 @@ export interface Http2Answer {
   readonly headers: IncomingHttpHeaders;
   readonly body: string;
   readonly trailers: IncomingHttpHeaders | undefined;
-  /** With which the stream was closed. */
+  /** The code with which the stream was closed. */
   readonly code: number;
 }
 
@@ -41,7 +41,7 @@ export class Http2Client implements AsyncDisposable {
     return new Http2Client(connect(`http://127.0.0.1:${port}`));
   }
 
-  /** Begins a request; without a body if none is given, and with an open one if it is `null`. */
+  /** Starts a request: without a body by default, with an open one for `null`. */
   begin(headers: Record<string, string | string[]>, body?: string | null): ClientHttp2Stream {
     const all = { ':authority': 'shop.example.com', ...headers };
     const stream = this.session.request(all, { endStream: body === undefined });
@@ -72,7 +72,7 @@ export function answerOf(stream: ClientHttp2Stream): Promise<Http2Answer> {
     headers = received;
   });
   stream.on('trailers', (received) => {
-    // Without the symbol that Node adds.
+    // Omits the symbol that Node adds.
     trailers = Object.fromEntries(Object.entries(received));
   });
   stream.on('data', (part: Buffer) => {
@@ -114,11 +114,11 @@ export function frame(type: number, flags: number, stream: number, payload: Buff
   return Buffer.concat([head, bytes]);
 }
 
-/** A field block of literals that are not indexed and not compressed (RFC 7541 §6.2.2): names and values as they are. */
+/** A field block of literals without indexing and compression (RFC 7541 §6.2.2): plain names and values. */
 export const fieldBlock = (fields: readonly Field[]): Buffer =>
   Buffer.concat(fields.flatMap(([name, value]) => [Buffer.of(0), hpackText(name), hpackText(value)]));
 
-/** The same, in which a field goes into the dynamic table, so that one byte repeats it (§6.2.1). */
+/** The same for a field that enters the dynamic table, so that one byte repeats it (§6.2.1). */
 export const indexedField = ([name, value]: Field): Buffer =>
   Buffer.concat([Buffer.of(0x40), hpackText(name), hpackText(value)]);
 
@@ -139,7 +139,7 @@ function hpackInteger(value: number): Buffer {
   return Buffer.from([...bytes, rest]);
 }
 
-/** A HEADERS frame that is a whole field block. */
+/** A HEADERS frame with a whole field block. */
 export const headersFrame = (stream: number, fields: readonly Field[], flags = END_STREAM): Buffer =>
   frame(FRAME.headers, END_HEADERS | flags, stream, fieldBlock(fields));
 
@@ -149,14 +149,14 @@ export const resetFrame = (stream: number, code: number = CODE.cancel): Buffer =
 export const windowUpdate = (stream: number, bytes: number): Buffer =>
   frame(FRAME.windowUpdate, 0, stream, uint32(bytes));
 
-/** A row of 32-bit numbers. */
+/** A sequence of 32-bit numbers. */
 export function uint32(...values: readonly number[]): Buffer {
   const bytes = Buffer.alloc(4 * values.length);
   for (const [at, value] of values.entries()) bytes.writeUInt32BE(value, 4 * at);
   return bytes;
 }
 
-/** SETTINGS_HEADER_TABLE_SIZE = 0, so that each answer can be read by itself. */
+/** SETTINGS_HEADER_TABLE_SIZE = 0, so that each answer can be decoded independently. */
 const NO_TABLE = Buffer.of(0, 1, 0, 0, 0, 0);
 export const PREFACE: Buffer = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
 
@@ -167,7 +167,7 @@ export interface Frame {
   readonly payload: Buffer;
 }
 
-/** What became of one stream. */
+/** The outcome of one stream. */
 export interface RawOutcome {
   /** `null`: reset without an answer. */
   readonly status: number | null;
@@ -176,7 +176,7 @@ export interface RawOutcome {
   readonly reset: number | null;
 }
 
-/** A connection of a client that writes frames by hand. It has said that it speaks HTTP/2, and keeps no dynamic table. */
+/** A connection of a client that writes frames by hand. It has sent its preface, and keeps no dynamic table. */
 export class RawHttp2 implements AsyncDisposable {
   readonly frames: Frame[] = [];
   readonly socket: Socket;
@@ -210,18 +210,18 @@ export class RawHttp2 implements AsyncDisposable {
     if (!this.socket.destroyed) this.socket.write(Buffer.concat(parts));
   }
 
-  /** Frames of a type that have come; of one stream if it is given. */
+  /** The received frames of a type, optionally of one stream. */
   of(type: number, stream?: number): Frame[] {
     return this.frames.filter((each) => each.type === type && (stream === undefined || each.stream === stream));
   }
 
-  /** Sends the head of a request, and waits for what becomes of its stream. */
+  /** Sends the head of a request, and waits for the outcome of its stream. */
   async request(stream: number, fields: readonly Field[], ...more: readonly Buffer[]): Promise<RawOutcome> {
     this.write(headersFrame(stream, fields, more.length === 0 ? END_STREAM : 0), ...more);
     return this.outcome(stream);
   }
 
-  /** What became of a stream, when it is over. */
+  /** The outcome of a stream, once it is over. */
   async outcome(stream: number): Promise<RawOutcome> {
     const isOver = () =>
       this.frames.some((each) => each.stream === stream && (each.type === FRAME.reset || isLast(each)));
@@ -237,7 +237,7 @@ export class RawHttp2 implements AsyncDisposable {
     return { status, body, reset: reset === undefined ? null : reset.payload.readUInt32BE() };
   }
 
-  /** Resolves when the other side has ended the connection; with the code of its last GOAWAY, `null` without one. */
+  /** Resolves when the other side has ended the connection, with the code of its last GOAWAY or `null`. */
   async ended(): Promise<number | null> {
     await until(() => this.isEnded, 'the connection ends');
     return this.goawayCode;
@@ -268,7 +268,7 @@ export class RawHttp2 implements AsyncDisposable {
 const isLast = ({ type, flags }: Frame): boolean =>
   (type === FRAME.data || type === FRAME.headers) && (flags & END_STREAM) !== 0;
 
-/** RFC 7541, appendix A: statuses that are one byte. */
+/** RFC 7541, appendix A: statuses encoded in one byte. */
 const STATUS: Readonly<Record<number, number>> = {
   136: 200,
   137: 204,
@@ -281,7 +281,7 @@ const STATUS: Readonly<Record<number, number>> = {
 
 /** The status at the beginning of a field block. */
 function statusOf(block: Buffer): number | null {
-  // A table size update comes first in the first one (RFC 7541 §6.3).
+  // The first block starts with a table size update (RFC 7541 §6.3).
   const fields = block.subarray(block.findIndex((byte) => (byte & 0xe0) !== 0x20));
   const first = fields[0] ?? 0;
   if (first !== 0x08 && first !== 0x48) return STATUS[first] ?? null;
@@ -290,7 +290,7 @@ function statusOf(block: Buffer): number | null {
   return Number((length & 0x80) === 0 ? value.toString('latin1') : huffmanDigits(value));
 }
 
-/** RFC 7541, appendix B, as far as it has digits. */
+/** The digits of RFC 7541, appendix B. */
 function huffmanDigits(bytes: Buffer): string {
   const bits = [...bytes].map((byte) => byte.toString(2).padStart(8, '0')).join('');
   let text = '';

@@ -1,5 +1,6 @@
 /**
- * A service of gRPC and clients for it, by the library that Node programs use. Messages are plain bytes, so no schema is needed.
+ * A gRPC service and clients for it, with the library that Node programs use. Messages are plain bytes, so no schema is
+ * needed.
  */
 
 import type { EventEmitter } from 'node:events';
@@ -52,8 +53,8 @@ const EchoConstructor = makeGenericClientConstructor(ECHO, 'test.Echo');
 /**
  * A client.
  *
- * @param authority  the host that it asks for
- * @param ca         PEM of the authority that it trusts; without, there is no TLS
+ * @param authority  the host of its requests
+ * @param ca         PEM of the CA that it trusts; without it, there is no TLS
  */
 export const echoClient = (port: number, authority: string, ca?: string): EchoClient =>
   new EchoConstructor(
@@ -66,7 +67,7 @@ export const echoClient = (port: number, authority: string, ca?: string): EchoCl
     },
   ) as unknown as EchoClient;
 
-/** A server of gRPC. */
+/** A gRPC server. */
 export class GrpcServer implements AsyncDisposable {
   readonly #server: Server;
   readonly port: number;
@@ -79,7 +80,7 @@ export class GrpcServer implements AsyncDisposable {
     this.#scheme = scheme;
   }
 
-  /** @param tls  PEM of its certificate and key; without, there is no TLS */
+  /** @param tls  PEM of its certificate and key; without it, there is no TLS */
   static start(
     implementation: UntypedServiceImplementation,
     tls?: { readonly certificate: string; readonly key: string },
@@ -117,7 +118,7 @@ export interface Outcome {
   readonly trailers: Metadata;
 }
 
-/** Waits for the end of a call, whatever it is. */
+/** Waits for the end of a call, whatever its outcome. */
 export const outcomeOf = (call: EventEmitter): Promise<Outcome> =>
   new Promise((resolve) => {
     call.on('status', ({ code, details, metadata }: { code: number; details: string; metadata: Metadata }) =>

@@ -1,4 +1,4 @@
-/** An upstream of HTTP/2 whose frames a test writes by hand, for what no library would send. */
+/** An HTTP/2 upstream whose frames a test writes by hand, to send what no library would. */
 
 import { RawUpstream } from '../raw-upstream.ts';
 import { END_HEADERS, END_STREAM, type Field, FRAME, type Frame, fieldBlock, frame } from './client.ts';
@@ -6,10 +6,10 @@ import { END_HEADERS, END_STREAM, type Field, FRAME, type Frame, fieldBlock, fra
 const ACK = 1;
 const PREFACE_LENGTH = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'.length;
 
-/** What writes frames on a connection; `number` counts connections from 1. */
+/** Writes frames on a connection; `number` counts connections from 1. */
 export type OnFrame = (frame: Frame, send: (...frames: readonly Buffer[]) => void, number: number) => void;
 
-/** Starts one that agrees to the settings and hands every other frame to a function. */
+/** Starts one that acknowledges the settings and passes every other frame to a function. */
 export function startRawHttp2(onFrame: OnFrame): Promise<RawUpstream> {
   let connections = 0;
   return RawUpstream.start((socket) => {
@@ -42,7 +42,7 @@ function frameReader(onFrame: (frame: Frame) => void): (bytes: Buffer) => void {
   };
 }
 
-/** The head of an answer of 200. */
+/** The head of a 200 answer. */
 export const answerHead = (stream: number, ...fields: readonly Field[]): Buffer =>
   frame(FRAME.headers, END_HEADERS, stream, fieldBlock([[':status', '200'], ...fields]));
 

@@ -1,4 +1,4 @@
-/** An upstream that speaks HTTP/2 by Node's own server: each stream goes to a function of the test. */
+/** An HTTP/2 upstream on Node's own server, which passes each stream to a function of the test. */
 
 import {
   createSecureServer,

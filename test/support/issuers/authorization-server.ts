@@ -1,5 +1,5 @@
 /**
- * A real authorization server's token endpoint, which records what it is asked and answers whatever a test wants: tokens,
+ * The token endpoint of an authorization server, which records its requests and answers whatever a test wants: tokens,
  * errors, nonsense, or nothing at all.
  */
 
@@ -7,7 +7,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 
-/** What it was asked. */
+/** A request that it received. */
 export interface TokenRequest {
   readonly method: string;
   readonly path: string;
@@ -24,7 +24,7 @@ export function json(response: ServerResponse, status: number, body: unknown): v
   response.end(JSON.stringify(body));
 }
 
-/** An error as RFC 6749 §5.2 has it. */
+/** An error as in RFC 6749 §5.2. */
 export const refusing =
   (error: string, status = 400): TokenAnswer =>
   (_request, response) =>
@@ -57,7 +57,7 @@ export class TestAuthorizationServer implements AsyncDisposable {
     return `${this.origin}/token`;
   }
 
-  /** Gives out `token-1`, `token-2` and so on. */
+  /** Issues `token-1`, `token-2` and so on. */
   issuing(more: Readonly<Record<string, unknown>> = {}): TokenAnswer {
     let count = 0;
     return (_request, response) => {
@@ -66,7 +66,7 @@ export class TestAuthorizationServer implements AsyncDisposable {
     };
   }
 
-  /** Gives each subject token its own, in whose name that can be read: `for.<last part of the subject token>`. */
+  /** Exchanges each subject token for one that names it: `for.<audience>.<last part of it>`. */
   exchanging(more: Readonly<Record<string, unknown>> = {}): TokenAnswer {
     return ({ parameters }, response) => {
       const signature = (parameters.get('subject_token') ?? '').split('.').at(-1);
@@ -80,7 +80,7 @@ export class TestAuthorizationServer implements AsyncDisposable {
     };
   }
 
-  /** Resolves when it has been asked this often. */
+  /** Resolves when it has received this many requests. */
   async asked(count: number): Promise<void> {
     while (this.requests.length < count) await new Promise<void>((resolve) => this.#waiters.push(resolve));
   }

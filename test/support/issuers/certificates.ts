@@ -1,6 +1,6 @@
 /**
- * Certificates for tests: an authority and what it issues, made in the process in a millisecond, so that a test can have
- * any name, any date and any malformed extension that it needs. ECDSA P-256 throughout.
+ * Certificates for tests: a CA and what it issues, created in the process in a millisecond, so that a test can use any
+ * name, any date and any malformed extension that it needs. ECDSA P-256 throughout.
  */
 
 import { createHash, createPublicKey, generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto';
@@ -20,7 +20,7 @@ export interface CertificateRequest {
 }
 
 export interface IssuedCertificate {
-  /** PEM, leaf first, then whoever issued it if that is not the root. */
+  /** PEM: the leaf, then its issuer if that is not the root. */
   readonly certificate: string;
   /** PEM, PKCS #8. */
   readonly key: string;
@@ -101,7 +101,7 @@ export class TestAuthority {
 export class CertificateFiles implements Disposable {
   readonly directory: string = mkdtempSync(join(tmpdir(), 'sallyport-tls-'));
 
-  /** Writes `<name>.crt` and `<name>.key`, and says where they are. */
+  /** Writes `<name>.crt` and `<name>.key`, and returns their paths. */
   write(name: string, { certificate, key }: IssuedCertificate): { certFile: string; keyFile: string } {
     const files = { certFile: join(this.directory, `${name}.crt`), keyFile: join(this.directory, `${name}.key`) };
     writeFileSync(files.certFile, certificate);
@@ -109,7 +109,7 @@ export class CertificateFiles implements Disposable {
     return files;
   }
 
-  /** Writes any other file, and says where it is. */
+  /** Writes any other file, and returns its path. */
   text(name: string, text: string): string {
     const path = join(this.directory, name);
     writeFileSync(path, text);

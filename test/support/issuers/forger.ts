@@ -1,6 +1,6 @@
 /**
- * Makes tokens that no library would make: header and claims as any text, signatures as any bytes. RSA signatures are
- * made from the padded block itself, so that a test can have any padding that it needs.
+ * Creates tokens that no library would create: header and claims from any text, signatures from any bytes. RSA
+ * signatures are calculated from the padded block itself, so that a test can use any padding that it needs.
  */
 
 import {
@@ -30,10 +30,10 @@ export const publicJwk = ({ publicKey }: KeyPair, more: object = {}): JWK => ({
   ...more,
 });
 
-/** What is signed. */
+/** Signs the input of a JWS. */
 export type Signer = (input: Buffer) => Buffer;
 
-/** A header or claims: a value, or the very text. */
+/** A header or claims: a value, or the exact text. */
 type Written = object | string | Buffer;
 
 export const encode = (written: Written): string =>
@@ -52,7 +52,7 @@ export const es256 =
   ({ privateKey }: KeyPair): Signer =>
   (input) =>
     sign('sha256', input, { key: privateKey, dsaEncoding: 'ieee-p1363' });
-/** The same signature as ASN.1, which is not what a JWS has (RFC 7518 §3.4). */
+/** The same signature in ASN.1, which JWS does not allow (RFC 7518 §3.4). */
 export const es256Der =
   ({ privateKey }: KeyPair): Signer =>
   (input) =>
@@ -75,7 +75,7 @@ export const bytes =
   () =>
     signature;
 
-/** Signs the padded block that a function makes of the hash: whoever verifies gets that very block. */
+/** Signs the padded block that a function builds from the hash; a verifier recovers exactly that block. */
 export const rawRsa =
   ({ privateKey }: KeyPair, pad: (hash: Buffer) => Buffer): Signer =>
   (input) =>
@@ -88,25 +88,25 @@ const BLOCK = 256;
 /** DigestInfo of SHA-256 (RFC 8017 §9.2, note 1). */
 const SHA256_INFO = Buffer.from('3031300d060960864801650304020105000420', 'hex');
 const SHA1_INFO = Buffer.from('3021300906052b0e03021a05000414', 'hex');
-/** The same without the NULL parameter: what some verifiers take for the same. */
+/** The same without the NULL parameter, which some verifiers accept, too. */
 const SHA256_INFO_WITHOUT_NULL = Buffer.from('302f300b0609608648016503040201', 'hex');
 
-/** `00 01 FF … FF 00` and what follows. */
+/** `00 01 FF … FF 00` and the rest. */
 function block(rest: Buffer, padding = Buffer.alloc(BLOCK - 3 - rest.length, 0xff), type = 0x01): Buffer {
   const whole = Buffer.concat([Buffer.from([0x00, type]), padding, Buffer.from([0x00]), rest]);
   return Buffer.concat([whole, Buffer.alloc(Math.max(0, BLOCK - whole.length))]).subarray(0, BLOCK);
 }
 
-/** Ways to pad by PKCS #1 v1.5; only the first is right. */
+/** Paddings for PKCS #1 v1.5; only the first is correct. */
 export const PKCS1_PADDINGS: readonly (readonly [title: string, pad: (hash: Buffer) => Buffer])[] = [
-  ['as it has to be', (hash) => block(Buffer.concat([SHA256_INFO, hash]))],
+  ['correct', (hash) => block(Buffer.concat([SHA256_INFO, hash]))],
   ['block type 0', (hash) => block(Buffer.concat([SHA256_INFO, hash]), undefined, 0x00)],
   ['block type 2', (hash) => block(Buffer.concat([SHA256_INFO, hash]), undefined, 0x02)],
   ['short padding, then garbage', (hash) => block(Buffer.concat([SHA256_INFO, hash]), Buffer.alloc(8, 0xff))],
   ['no padding', (hash) => block(Buffer.concat([SHA256_INFO, hash]), Buffer.alloc(0))],
   ['a zero in the padding', (hash) => withByte(block(Buffer.concat([SHA256_INFO, hash])), 20, 0x00)],
   ['a byte of the padding changed', (hash) => withByte(block(Buffer.concat([SHA256_INFO, hash])), 20, 0xfe)],
-  ['no zero behind the padding', (hash) => withByte(block(Buffer.concat([SHA256_INFO, hash])), BLOCK - 52, 0xff)],
+  ['no zero after the padding', (hash) => withByte(block(Buffer.concat([SHA256_INFO, hash])), BLOCK - 52, 0xff)],
   ['no DigestInfo', (hash) => block(hash)],
   ['DigestInfo of SHA-1', (hash) => block(Buffer.concat([SHA1_INFO, hash.subarray(0, 20)]))],
   ['DigestInfo of SHA-1 before 32 bytes', (hash) => block(Buffer.concat([SHA1_INFO, hash]))],
@@ -120,7 +120,7 @@ export const PKCS1_PADDINGS: readonly (readonly [title: string, pad: (hash: Buff
     (hash) => block(Buffer.concat([SHA256_INFO.subarray(0, -1), Buffer.from([0x81, 0x20]), hash])),
   ],
   ['the hash cut by a byte', (hash) => block(Buffer.concat([SHA256_INFO, hash.subarray(0, 31)]))],
-  ['a byte behind the hash', (hash) => block(Buffer.concat([SHA256_INFO, hash, Buffer.from([0])]))],
+  ['a byte after the hash', (hash) => block(Buffer.concat([SHA256_INFO, hash, Buffer.from([0])]))],
   ['another hash', (hash) => block(Buffer.concat([SHA256_INFO, withByte(hash, 31, (hash[31] ?? 0) ^ 1)]))],
   ['only zeros', () => Buffer.alloc(BLOCK)],
   ['one', () => withByte(Buffer.alloc(BLOCK), BLOCK - 1, 1)],
@@ -139,14 +139,14 @@ interface PssForm {
   /** A byte in the zeros before the separator. */
   readonly garbage?: number;
   readonly maskHash?: string;
-  /** What stands before the hash in M′; eight zeros. */
+  /** The bytes before the hash in M′; eight zeros. */
   readonly prefix?: Buffer;
   readonly hashOf?: (hash: Buffer) => Buffer;
-  /** What is done to the finished block. */
+  /** Changes the finished block. */
   readonly after?: (block: Buffer) => Buffer;
 }
 
-/** EMSA-PSS (RFC 8017 §9.1.1) with SHA-256, and every part of it open to change. */
+/** EMSA-PSS (RFC 8017 §9.1.1) with SHA-256, with every part adjustable. */
 const pss =
   ({
     saltLength = 32,
@@ -187,9 +187,9 @@ function mgf1(seed: Buffer, length: number, hash: string): Buffer {
   return Buffer.concat(parts).subarray(0, length);
 }
 
-/** Ways to pad by PSS; only the first is right: RFC 7518 §3.5 wants a salt as long as the hash. */
+/** Paddings for PSS; only the first is correct: RFC 7518 §3.5 requires a salt as long as the hash. */
 export const PSS_PADDINGS: readonly (readonly [title: string, pad: (hash: Buffer) => Buffer])[] = [
-  ['as it has to be', pss({})],
+  ['correct', pss({})],
   ['no salt', pss({ saltLength: 0 })],
   ['a salt of 20 bytes', pss({ saltLength: 20 })],
   ['a salt of 31 bytes', pss({ saltLength: 31 })],

@@ -1,5 +1,5 @@
 /**
- * A real HTTP server that has an issuer's key set, or does with each request whatever a test says.
+ * A real HTTP server that serves an issuer's key set, or handles requests as a test says.
  */
 
 import { createServer, type RequestListener, type Server } from 'node:http';
@@ -12,7 +12,7 @@ export const answering =
     void response.writeHead(200, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(document));
 
 export class KeyServer implements AsyncDisposable {
-  /** What is done with a request. */
+  /** Handles a request. */
   behaviour: RequestListener;
   requestCount = 0;
   /** Headers of the requests, in order. */

@@ -1,5 +1,5 @@
 /**
- * Somebody who signs JWTs: a key, the JWK Set that a configuration names, and any token that a test asks for.
+ * A signer of JWTs: a key, the JWK Set for a configuration, and any token that a test asks for.
  */
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -24,7 +24,7 @@ export class TokenAuthority implements Disposable {
     this.svidBundleFile = join(directory, 'bundle.json');
   }
 
-  /** Makes a key. Dispose of it with `using`. */
+  /** Creates a key. Dispose of it with `using`. */
   static async create(issuer = 'https://cluster.example'): Promise<TokenAuthority> {
     const { publicKey, privateKey } = await generateKeyPair('ES256', { extractable: true });
     const authority = new TokenAuthority(issuer, privateKey, mkdtempSync(join(tmpdir(), 'sallyport-authority-')));
@@ -42,7 +42,7 @@ export class TokenAuthority implements Disposable {
   /**
    * Signs a token for the public origin of the fixtures.
    *
-   * @param claims  over the usual ones; `undefined` leaves one out
+   * @param claims  override the usual ones; `undefined` omits one
    */
   token(claims: Readonly<Record<string, unknown>> = {}, lifetimeSec = 300): Promise<string> {
     const iat = Math.floor(Date.now() / 1_000);

@@ -1,5 +1,5 @@
 /**
- * Pods as `k8s/` describes them: what the tests ask of them, and the rules of the Pod Security Standard "restricted".
+ * Pods as `k8s/` describes them: the fields that tests read, and the rules of the Pod Security Standard "restricted".
  */
 
 import type { KubernetesObject } from './schema.ts';
@@ -68,14 +68,14 @@ interface PodSpec {
 
 export type Labels = Readonly<Record<string, string>>;
 
-/** A Pod template, and the object that it is in. */
+/** A Pod template, and the object that contains it. */
 export interface Pod {
   readonly owner: KubernetesObject;
   readonly labels: Labels;
   readonly spec: PodSpec;
-  /** Of all kinds, in the order in which they are started. */
+  /** Containers of all kinds, in the order in which they start. */
   readonly containers: readonly Container[];
-  /** The one that runs Sallyport. */
+  /** The container that runs Sallyport. */
   readonly gateway: Container | undefined;
 }
 
@@ -83,7 +83,7 @@ interface Workload {
   readonly spec: { readonly template: { readonly metadata: { readonly labels: Labels }; readonly spec: PodSpec } };
 }
 
-/** The Pods that objects make. */
+/** The Pods that objects create. */
 export function podsOf(objects: readonly KubernetesObject[]): Pod[] {
   return objects
     .filter(({ kind }) => kind === 'Deployment')

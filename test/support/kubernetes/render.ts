@@ -1,6 +1,6 @@
 /**
- * The objects of a kustomization, made the way `kustomize build` makes them, for the few fields that `k8s/` uses; any
- * other is an error. So `npm test` needs no kustomize. Order of objects and fields is not kustomize's.
+ * Renders a kustomization as `kustomize build` does, for the few fields that `k8s/` uses; any other is an error. So
+ * `npm test` needs no kustomize. The order of objects and fields differs from that of kustomize.
  */
 
 import { readFileSync, statSync } from 'node:fs';
@@ -78,7 +78,7 @@ function withImages<T>(value: T, images: Kustomization['images']): T {
 /** The objects in a YAML file. */
 export const readYaml = (path: string): KubernetesObject[] => parseObjects(readFileSync(path, 'utf8'), path);
 
-/** The objects in a YAML text that comes from this place. */
+/** The objects in a YAML text from this place. */
 export function parseObjects(text: string, path: string): KubernetesObject[] {
   const read = (version: '1.1' | '1.2') =>
     parseAllDocuments(text, { version }).map((document) => {
@@ -86,7 +86,7 @@ export function parseObjects(text: string, path: string): KubernetesObject[] {
       return document.toJS() as KubernetesObject;
     });
   const objects = read('1.2');
-  // Kubernetes reads YAML 1.1, where `no`, `on` and 0440 are other things than in YAML 1.2.
+  // Kubernetes reads YAML 1.1, where `no`, `on` and 0440 have other meanings than in YAML 1.2.
   if (!isDeepStrictEqual(objects, read('1.1'))) throw new Error(`${path}: YAML 1.1 and 1.2 read it differently`);
   return objects;
 }
@@ -138,7 +138,7 @@ function patched(
   });
 }
 
-/** A strategic merge: maps are merged, lists by the key that their schema names, and everything else is replaced. */
+/** A strategic merge: it merges maps, merges lists by the key that their schema names, and replaces everything else. */
 function merged(value: unknown, change: unknown, schema: Schema): unknown {
   const { properties = {}, additionalProperties, items, ...rest } = resolved(schema);
   const mergeKey = rest['x-kubernetes-patch-merge-key'];
@@ -169,5 +169,5 @@ function inNamespace(object: KubernetesObject, namespace: string | undefined): K
   return { ...object, metadata: { ...object.metadata, namespace } };
 }
 
-/** The directory of a file of this repository, from its path in it. */
+/** The absolute path of a file, from its path in this repository. */
 export const repositoryPath = (...parts: string[]): string => join(import.meta.dirname, '../../..', ...parts);

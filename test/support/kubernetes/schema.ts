@@ -1,13 +1,13 @@
 /**
- * Kubernetes objects against what the API server says of them, without one: types, required and unknown fields, enums
- * and patterns, from `test/shipping/fixtures/kubernetes-schemas.json`. Rules that are only in the server's code (names
- * that must be unique, selectors that must match) are not in a schema.
+ * Validates Kubernetes objects against an API server's schemas, without a server: types, required and unknown fields,
+ * enums and patterns, from `test/shipping/fixtures/kubernetes-schemas.json`. Rules that are only in the server's code
+ * (names that must be unique, selectors that must match) are not in a schema.
  */
 
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 
-/** An object as it is written. */
+/** An object as written in a manifest. */
 export interface KubernetesObject {
   readonly apiVersion: string;
   readonly kind: string;
@@ -19,13 +19,13 @@ export interface KubernetesObject {
   readonly [field: string]: unknown;
 }
 
-/** The part of JSON Schema that the fixture is written in. */
+/** The part of JSON Schema that the fixture uses. */
 export interface Schema {
   readonly $ref?: string;
   readonly properties?: Readonly<Record<string, Schema>>;
   readonly additionalProperties?: Schema | false;
   readonly items?: Schema;
-  /** The field by which a strategic merge patch finds the entry of a list that it means. */
+  /** The field by which a strategic merge patch identifies an entry of a list. */
   readonly 'x-kubernetes-patch-merge-key'?: string;
 }
 
@@ -49,13 +49,13 @@ export function schemaOf({ apiVersion, kind }: KubernetesObject): Schema {
   return { $ref: `#/$defs/${id}` };
 }
 
-/** A schema, or the one that it refers to. What stands beside a reference stays. */
+/** A schema, or the one that it refers to. Keywords beside a reference stay. */
 export function resolved(schema: Schema): Schema {
   const { $ref, ...beside } = schema;
   return $ref === undefined ? schema : { ...resolved($defs[$ref.slice('#/$defs/'.length)] as Schema), ...beside };
 }
 
-/** What the API server would refuse in an object, one line each: `spec.replicas: Invalid input: expected number, …`. */
+/** What the API server would refuse in an object, one per line: `spec.replicas: Invalid input: expected number, …`. */
 export function schemaProblems(object: KubernetesObject): string[] {
   const id = `${object.apiVersion} ${object.kind}`;
   const schema =

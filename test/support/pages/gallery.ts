@@ -1,6 +1,6 @@
 /**
- * Every page that the gateway shows, with made-up content that never changes: for the tests that look at all of them, and for
- * the screenshots in `docs/images/pages/`.
+ * Every page that the gateway shows, with made-up content that never changes: for the tests of all pages, and for the
+ * screenshots in `docs/images/pages/`.
  */
 
 import type { AdminAnswer } from '../../../src/admin/request.ts';
@@ -36,19 +36,19 @@ const RETURN_TO = '/orders?page=2';
 
 const svg = (inside: string) =>
   `data:image/svg+xml;base64,${Buffer.from(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 96 48">${inside}</svg>`).toString('base64')}`;
-/** A logo that follows the colour scheme by styles of its own. */
+/** A logo whose own styles follow the colour scheme. */
 const LOGO = svg(
   '<style>path{fill:#7a1f5c}@media (prefers-color-scheme:dark){path{fill:#f2a7d8}}</style><path d="M0 48 24 0h8L8 48zm32 0L56 0h8L40 48zm32 0L88 0h8L72 48z"/>',
 );
 
-/** The look of an operator who has set everything. */
+/** The look when an operator has set everything. */
 const BRAND = { name: 'Acme', accent: { light: '#7a1f5c', dark: '#f2a7d8' } };
 
 interface GalleryPage {
   readonly page: PageText;
-  /** Already written: pages for operators, which are in English only. */
+  /** An already written page: those for operators, which are only in English. */
   readonly answer?: AdminAnswer;
-  /** Language of the pictures; tests look at all languages. Default: English. */
+  /** Language of the screenshots; tests cover all languages. Default: English. */
   readonly pictured?: Language;
   readonly isBranded?: true;
 }
@@ -85,7 +85,7 @@ const RECORDS = [
   record('c', 'backend', 'Opened by till-7', 480, 75),
 ];
 
-/** An exchange as far as error pages look at it. */
+/** The part of an exchange that error pages read. */
 function exchangeOf(method: string, subject: string | null): Exchange {
   const screened = {
     method,
@@ -193,18 +193,18 @@ export const GALLERY: Readonly<Record<string, GalleryPage>> = {
   unavailable: { page: error('store_unavailable') },
 };
 
-/** A page for every reason, by the reason, and pages that are hardly seen: too many and too much alike for screenshots. */
+/** A page for each reason, by the reason, and rarely seen pages: too many and too similar for screenshots. */
 export const REASON_PAGES: Readonly<Record<string, GalleryPage>> = {
   ...Object.fromEntries((Object.keys(REASONS) as Reason[]).map((reason) => [reason, { page: error(reason, 'alice') }])),
   'hand-over-goes-on': { page: goOnPage(`${BASE}/hand-over`, 'login') },
   'hand-over-failed': { page: refusalPage('login_expired', `${BASE}/login?return_to=%2Forders`, 'tryAgain') },
 };
 
-/** The pages of the gallery that there are in a language. */
+/** The pages of the gallery in a language. */
 export const galleryIn = (language: Language): Readonly<Record<string, GalleryPage>> =>
   Object.fromEntries(Object.entries(GALLERY).filter(([, { answer }]) => answer === undefined || language === 'en'));
 
-/** A page as it is sent, with an id and a time that never change. */
+/** A page as the gateway sends it, with an id and a time that never change. */
 export function written(
   { page, answer, isBranded }: GalleryPage,
   language: Language,

@@ -1,8 +1,8 @@
 /**
- * The screenshots of the pages in `docs/images/pages/`, and the list that says of which text each was taken. Pixels differ from
- * one machine's fonts to the next, so tests compare the text: a page that has changed needs new pictures.
+ * The screenshots of the pages in `docs/images/pages/`, and the list of the texts that they show. Pixels depend on the
+ * fonts of a machine, so tests compare the text: a changed page needs new screenshots.
  *
- * `npm run screenshots` takes those of pages that have changed.
+ * `npm run screenshots` takes those of changed pages.
  */
 
 import { hash } from 'node:crypto';
@@ -33,10 +33,10 @@ export const currentTexts = (): Readonly<Record<string, string>> =>
 export const picturedTexts = (): Readonly<Record<string, string>> =>
   JSON.parse(readFileSync(LIST, 'utf8')) as Record<string, string>;
 
-/** What a page in the browser shows now. */
+/** What a browser page currently shows. */
 const shown = new WeakMap<Page, ReturnType<typeof written>>();
 
-/** Shows a page of the gallery as the gateway would send it, policy included. Nothing else is answered. */
+/** Shows a page of the gallery as the gateway would send it, including its policy. Other requests fail. */
 export async function show(page: Page, it: ReturnType<typeof written>): Promise<void> {
   const isRouted = shown.has(page);
   shown.set(page, it);
@@ -52,10 +52,10 @@ function answer(route: Route, { text, headers }: ReturnType<typeof written>): Pr
   return route.fulfill({ status: 200, contentType: 'text/html; charset=utf-8', headers: fields, body: text });
 }
 
-/** Takes a picture of the whole page, and of the whole window where the page is smaller. */
+/** Takes a screenshot of the whole page, or of the whole window if that is larger. */
 export const picture = (page: Page): Promise<Buffer> => page.screenshot({ fullPage: true, caret: 'hide' });
 
-/** Takes those of pages that are new or have changed, and removes those of pages that are gone. */
+/** Takes screenshots of new and changed pages, and removes those of deleted pages. */
 async function takeChanged(): Promise<void> {
   const [before, now] = [picturedTexts(), currentTexts()];
   const changed = Object.entries(GALLERY).filter(([name]) => before[name] !== now[name]);

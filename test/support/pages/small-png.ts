@@ -1,6 +1,6 @@
 /**
- * Makes screenshots of pages smaller. They have few colours and many shades between them, at the edges of letters: each pixel
- * becomes a number in a list of the 256 colours that are used most, and a rare shade the nearest of those.
+ * Makes the files of screenshots smaller. Pages have few colours and many shades between them, at the edges of letters:
+ * each pixel becomes an index into the 256 most frequent colours, and a rare shade the nearest of those.
  */
 
 import { crc32, deflateSync, inflateSync } from 'node:zlib';
@@ -11,7 +11,7 @@ const TRUE_COLOUR_ALPHA = 6;
 
 const MAX_COLOURS = 256;
 
-/** The picture with a palette (PNG, third edition, §11.2); as it was where it is of another kind, or smaller so. */
+/** The picture with a palette (PNG, third edition, §11.2); unchanged if it is of another kind or already smaller. */
 export function smallPng(png: Buffer): Buffer {
   const header = png.subarray(SIGNATURE_BYTES, SIGNATURE_BYTES + 25);
   const [width, height] = [header.readUInt32BE(8), header.readUInt32BE(12)];
@@ -39,7 +39,7 @@ export function smallPng(png: Buffer): Buffer {
   return small.byteLength < png.byteLength ? small : png;
 }
 
-/** By colour its place in the palette. The colours of the palette come first, in its order. */
+/** Colour → index in the palette. The colours of the palette come first, in its order. */
 function paletteOf(pixels: Buffer, channels: number): ReadonlyMap<number, number> {
   const counts = new Map<number, number>();
   for (let at = 0; at < pixels.byteLength; at += channels) {

@@ -1,6 +1,6 @@
 /**
- * An OpenID provider of our own, for what no honest one does: it behaves well, except in the one way that a test names
- * ({@link HostileProvider.misbehave}). Its authorization endpoint knows who sits there and sends the browser straight back.
+ * Our own OpenID provider, for what no honest one does: it behaves well, except in the one way that a test names
+ * ({@link HostileProvider.misbehave}). Its authorization endpoint knows the user and sends the browser straight back.
  */
 
 import { createHash, randomBytes } from 'node:crypto';
@@ -18,7 +18,7 @@ import { authorizationAnswer } from './hostile-responses.ts';
 import type { Claims, MisbehavingProvider, Misbehaviour, Writer } from './misbehaviour.ts';
 import { MISBEHAVIOURS, type MisbehaviourName } from './misbehaviours.ts';
 
-/** A request that it was sent. */
+/** A request that it received. */
 export interface HostileCall {
   readonly endpoint: string;
   readonly method: string;
@@ -39,7 +39,7 @@ const USER: Claims = {
   groups: ['staff'],
 };
 
-/** Made once in a process: it takes longer than a login. */
+/** Created once per process: that takes longer than a login. */
 const keys: KeyPair[] = [];
 function keyPair(index: number): KeyPair {
   const pair = keys[index] ?? rsaKeyPair();
@@ -50,22 +50,22 @@ function keyPair(index: number): KeyPair {
 export class HostileProvider implements MisbehavingProvider, AsyncDisposable {
   readonly clientId = 'shop';
   readonly clientSecret = 'the secret of the shop, 43 characters and more';
-  /** Every request that it was sent, in order. */
+  /** Every request that it received, in order. */
   readonly calls: HostileCall[] = [];
-  /** Who sits at the browser. */
+  /** The claims of the user at the browser. */
   user: Claims = { ...USER };
-  /** Codes and tokens that it has given out, and what came with the requests: nothing of it may be in a log. */
+  /** Codes and tokens that it has issued, and credentials in requests: none of these may be in a log. */
   readonly secrets: string[] = [this.clientSecret];
-  /** ID tokens that it has given out for codes. */
+  /** ID tokens that it has issued for codes. */
   readonly idTokens: string[] = [];
-  /** Its page after a logout opens this in a frame (Front-Channel Logout §3), and leads back by a link; `null`: it has no page. */
+  /** Its page after a logout opens this in a frame (Front-Channel Logout §3), and has a link back; `null`: no page. */
   frontchannelLogoutUri: string | null = null;
-  /** More for the discovery document, of an honest provider too. */
+  /** Additional members of the discovery document, without misbehaviour. */
   metadata: Claims = {};
   #misbehaviour: Misbehaviour = {};
   #generation = 0;
   readonly #codes = new Map<string, Code>();
-  /** By whose they are. */
+  /** Refresh token → its subject. */
   readonly #refreshTokens = new Map<string, unknown>();
   readonly #server: Server;
   readonly #nowMs: () => number;
@@ -98,12 +98,12 @@ export class HostileProvider implements MisbehavingProvider, AsyncDisposable {
     return `key-${this.#generation}`;
   }
 
-  /** Forgets what it did until now, and does this one thing wrong from now on. */
+  /** From now on misbehaves in this one way only. */
   misbehave(name: MisbehaviourName): void {
     this.#misbehaviour = MISBEHAVIOURS[name];
   }
 
-  /** Behaves well again. */
+  /** Stops misbehaving. */
   reform(): void {
     this.#misbehaviour = {};
     this.user = { ...USER };
@@ -133,7 +133,7 @@ export class HostileProvider implements MisbehavingProvider, AsyncDisposable {
     return change.idToken?.(changedHeader, changedClaims, this) ?? forge(changedHeader, changedClaims, rs256(this.key));
   }
 
-  /** A logout token (OIDC Back-Channel Logout §2.4) for a session or a user, with what a test changes. */
+  /** A logout token (OIDC Back-Channel Logout §2.4) for a session or a user, with a test's changes. */
   logoutToken(who: { sid?: string; sub?: string }, change: Misbehaviour = {}): string {
     const claims = {
       iss: this.issuer,
@@ -248,7 +248,7 @@ export class HostileProvider implements MisbehavingProvider, AsyncDisposable {
     const changed = this.#misbehaviour.refreshClaims?.(claims, this) ?? claims;
     const body: Claims = { ...this.#tokens(sub), id_token: this.idToken(changed) };
     const answer: Claims | Writer = this.#misbehaviour.refresh?.(body, this) ?? body;
-    // One that breaks down has not redeemed the token, and one that gives no other leaves it good.
+    // A failing provider has not redeemed the token, and one that issues no other leaves it valid.
     if (typeof answer !== 'function' && answer['refresh_token'] !== undefined) this.#refreshTokens.delete(presented);
     write(response, answer);
   }
@@ -300,7 +300,7 @@ export class HostileProvider implements MisbehavingProvider, AsyncDisposable {
   }
 }
 
-/** RFC 6749 §2.3.1: both are form-encoded first. */
+/** RFC 6749 §2.3.1: both parts are form-encoded first. */
 function basicCredentials(authorization = ''): readonly [string, string] | null {
   const [scheme, encoded = ''] = authorization.split(' ');
   if (scheme?.toLowerCase() !== 'basic') return null;

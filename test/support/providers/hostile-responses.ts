@@ -1,9 +1,9 @@
-/** How the hostile provider sends parameters back, and answers that are no JSON document. */
+/** How the hostile provider sends parameters back, and answers that are not JSON documents. */
 
 import type { ServerResponse } from 'node:http';
 import { html } from '../../../src/lib/text/html.ts';
 
-/** Parameters of an authorization response. A list is a parameter that comes more than once. */
+/** Parameters of an authorization response. A list is a repeated parameter. */
 export type ResponseParameters = Readonly<Record<string, string | readonly string[]>>;
 
 /** Sends the browser back to the relying party. */
@@ -34,7 +34,7 @@ const selfSubmitting = (action: string, pairs: readonly (readonly [string, strin
     ([name, value]) => html`<input type="hidden" name="${name}" value="${value}">`,
   )}</form><script>document.forms[0].submit()</script></body></html>`.text;
 
-/** A document with a status of its own. */
+/** A document with its own status. */
 export const answering =
   (status: number, body: unknown, headers: Record<string, string> = {}) =>
   (response: ServerResponse): void => {
@@ -42,12 +42,12 @@ export const answering =
     response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(text);
   };
 
-/** A page where JSON is due: what a proxy in front of a provider sends when the provider is down. */
+/** A page instead of JSON, as a proxy in front of a provider sends it when the provider is down. */
 export const htmlPage = answering(200, '<!doctype html><title>Sign in</title><script>alert(1)</script>', {
   'content-type': 'text/html',
 });
 
-/** JSON without end, until the other side has had enough. */
+/** Endless JSON, until the other side closes the connection. */
 export function endless(response: ServerResponse): void {
   response.writeHead(200, { 'content-type': 'application/json' });
   const chunk = ' '.repeat(65_536);
@@ -68,10 +68,10 @@ export const padded =
     response.writeHead(200, { 'content-type': 'application/json' }).end(body);
   };
 
-/** Takes the request, and says nothing. */
+/** Accepts the request, and never answers. */
 export function silent(): void {}
 
-/** Begins an answer, and does not go on. */
+/** Begins an answer, and never finishes it. */
 export const stalled = (response: ServerResponse): void => {
   response.writeHead(200, { 'content-type': 'application/json', 'content-length': '1000' });
   response.write('{"access_token":');

@@ -1,4 +1,4 @@
-/** What can be chosen about the identity provider of the tests, and how `oidc-provider` is told. */
+/** The settings of the tests' identity provider, and how they become a configuration of `oidc-provider`. */
 
 import { X509Certificate } from 'node:crypto';
 import { request as httpRequest } from 'node:http';
@@ -12,21 +12,23 @@ import type { IssuedCertificate } from '../issuers/certificates.ts';
 /** A person who can log in. */
 export interface Person {
   readonly password: string;
-  /** Claims beside `sub`, which is the name of the account. */
+  /** Claims other than `sub`, which is the name of the account. */
   claims: Record<string, unknown>;
-  /** What `amr` says when nothing more was asked for. */
+  /** `amr` of a login without further requirements. */
   readonly amr?: readonly string[];
-  /** A person who was deactivated gets no tokens any more. */
+  /** A deactivated person gets no more tokens. */
   isActive?: boolean;
 }
 
 /** A request that the provider answered. */
 export interface ProviderCall {
-  /** Name of the endpoint: `authorization`, `token`, `userinfo`, `pushed_authorization_request`, `revocation`, `jwks`, … */
+  /**
+   * Name of the endpoint: `authorization`, `token`, `userinfo`, `pushed_authorization_request`, `revocation`, `jwks`, …
+   */
   readonly route: string;
   readonly method: string;
   readonly status: number;
-  /** Of the query or the body, without secrets left out. */
+  /** Of the query or the body, including secrets. */
   readonly parameters: Readonly<Record<string, unknown>>;
   /** Subject of the client certificate that came with it; `null` without one. */
   readonly certificate: string | null;
@@ -36,16 +38,16 @@ export type SigningAlgorithm = 'RS256' | 'PS256' | 'ES256' | 'EdDSA';
 
 /** A provider over TLS, which asks for client certificates (RFC 8705). */
 export interface ProviderTls {
-  /** Of the provider, for 127.0.0.1. */
+  /** The provider's certificate, for 127.0.0.1. */
   readonly server: IssuedCertificate;
-  /** Issuer of the client certificates that `tls_client_auth` takes, PEM. */
+  /** Issuer of the client certificates that `tls_client_auth` accepts, PEM. */
   readonly clientAuthority: string;
-  /** Whether clients with a certificate have endpoints of their own (§5). The others then ask for none. */
+  /** Whether clients with a certificate have separate endpoints (§5). The others then request no certificate. */
   readonly aliases: boolean;
 }
 
 export interface IdentityProviderOptions {
-  /** Of the relying party. Default: that of `corporate` at the public origin of the fixtures. */
+  /** Redirect URIs of the relying party. Default: that of `corporate` at the public origin of the fixtures. */
   readonly redirectUris?: readonly string[];
   readonly clientAuthentication?:
     | 'client_secret_basic'
@@ -56,39 +58,39 @@ export interface IdentityProviderOptions {
     | 'none';
   /** Default: plain HTTP. */
   readonly tls?: ProviderTls;
-  /** More of the relying party's registration (`post_logout_redirect_uris`, `backchannel_logout_uri`, …). */
+  /** Additional registration data of the relying party (`post_logout_redirect_uris`, `backchannel_logout_uri`, …). */
   readonly client?: Partial<ClientMetadata>;
   readonly idTokenAlgorithm?: SigningAlgorithm;
   /** Answers of the userinfo endpoint are JWTs signed with it. Default: plain JSON. */
   readonly userinfoAlgorithm?: SigningAlgorithm;
   /** Pushed authorization requests (RFC 9126). Default: offered. */
   readonly pushedAuthorizationRequests?: 'off' | 'offered' | 'required';
-  /** PKCE (RFC 7636) is refused when missing. Default: yes. */
+  /** Whether requests without PKCE (RFC 7636) are refused. Default: yes. */
   readonly requirePkce?: boolean;
-  /** Where the claims of `profile`, `email`, … are found. Default: only at the userinfo endpoint, as OIDC Core §5.4 says. */
+  /** Where the claims of `profile`, `email`, … are. Default: only at the userinfo endpoint, as OIDC Core §5.4 says. */
   readonly claimsIn?: 'userinfo' | 'idToken';
   /** The `iss` parameter of authorization responses (RFC 9207). Default: sent and advertised. */
   readonly issParameter?: boolean;
   readonly userinfo?: boolean;
-  /** Default: always. `offlineAccess`: only when that scope and `prompt=consent` are asked for. */
+  /** Default: always. `offlineAccess`: only if that scope and `prompt=consent` are requested. */
   readonly refreshTokens?: 'always' | 'offlineAccess' | 'never';
-  /** A refresh token is good for one use. Default: yes. */
+  /** Whether a refresh token is valid for one use. Default: yes. */
   readonly rotateRefreshTokens?: boolean;
   readonly rpInitiatedLogout?: boolean;
   readonly backchannelLogout?: boolean;
   readonly revocation?: boolean;
   readonly deviceFlow?: boolean;
-  /** Values of `acr` that a person may reach; asked for, they come with `amr` `pwd otp`. */
+  /** Values of `acr` that a person can reach on request, with `amr` `pwd otp`. */
   readonly acrValues?: readonly string[];
   /** In seconds. */
   readonly accessTokenLifetimeSec?: number;
   readonly refreshTokenLifetimeSec?: number;
   readonly people?: Record<string, Person>;
-  /** Ports of the loopback where back-channel logout reaches origins that do not exist here. */
+  /** Loopback ports where back-channel logout reaches origins that do not exist here. */
   readonly origins?: Record<string, number>;
 }
 
-/** What a provider is made of. */
+/** The parts of a provider. */
 export interface ProviderParts {
   readonly issuer: string;
   readonly options: IdentityProviderOptions;
@@ -96,7 +98,7 @@ export interface ProviderParts {
   readonly adapters: MemoryAdapters;
   readonly calls: ProviderCall[];
   readonly keys: readonly JWK[];
-  /** Where clients with a certificate have their own endpoints; `null` without. */
+  /** The origin of the endpoints for clients with a certificate; `null` if there are none. */
   readonly aliasOrigin: string | null;
 }
 
@@ -112,7 +114,7 @@ export async function openProvider(parts: ProviderParts): Promise<Provider> {
     const certificate = certificateOf(ctx as KoaContextWithOIDC)?.subject ?? null;
     parts.calls.push({ route: oidc.route, method: ctx.method, status: ctx.status, parameters, certificate });
     if (oidc.route === 'discovery' && parts.options.issParameter === false) {
-      // What is undefined is left out of JSON.
+      // JSON omits what is undefined.
       (ctx.body as Record<string, unknown>)['authorization_response_iss_parameter_supported'] = undefined;
     }
   });
@@ -245,7 +247,9 @@ function lifetimesOf({ accessTokenLifetimeSec = 300, refreshTokenLifetimeSec = 8
   };
 }
 
-/** Asks for a login also when a stronger one is wanted than the session had (as Keycloak and Entra do for `acr_values`). */
+/**
+ * Asks for a login also if a stronger one than the session's is requested (as Keycloak and Entra do for `acr_values`).
+ */
 function policyOf({ Check, base }: OidcProviderLibrary['interactionPolicy']) {
   const prompts = base();
   const isStronger = async (ctx: KoaContextWithOIDC) => {
@@ -267,7 +271,7 @@ async function accountOf(people: Readonly<Record<string, Person>>, sub: string):
   return { accountId: sub, claims: async () => ({ ...person.claims, sub }) };
 }
 
-/** Whoever logs in has also allowed everything that is asked for. */
+/** A login also grants everything that is requested. */
 async function grantEverything(ctx: KoaContextWithOIDC) {
   const { client, session, provider, result, requestParamOIDCScopes, requestParamClaims } = ctx.oidc;
   if (client === undefined || session === undefined) return undefined;
@@ -280,7 +284,7 @@ async function grantEverything(ctx: KoaContextWithOIDC) {
   return grant;
 }
 
-/** Its own requests (back-channel logout) reach the loopback, which its defaults refuse. */
+/** Lets its own requests (back-channel logout) reach loopback, which its defaults refuse. */
 function fetchLoopback(
   origins: Readonly<Record<string, number>>,
   input: unknown,

@@ -1,6 +1,6 @@
 /**
- * A real identity provider that nobody here wrote: `oidc-provider`, on the loopback, with people in it. Every setting that
- * matters to a relying party can be chosen; {@link IdentityProvider.logIn} takes a person through its pages.
+ * A real, independent identity provider: `oidc-provider`, on loopback, with people in it. A test can choose every
+ * setting that matters to a relying party; {@link IdentityProvider.logIn} takes a person through its pages.
  */
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
@@ -23,7 +23,7 @@ import {
 
 const PASSWORD = 'a password of the provider';
 
-/** Two people, made anew for each provider, so that a test may change them. */
+/** Two people, created for each provider, so that a test may change them. */
 const people = (): Record<string, Person> => ({
   ada: {
     password: PASSWORD,
@@ -53,7 +53,7 @@ const people = (): Record<string, Person> => ({
 });
 
 export class IdentityProvider implements AsyncDisposable {
-  /** Who can log in, by name of the account. */
+  /** People who can log in, by name of the account. */
   readonly people: Record<string, Person>;
   /** Every request that it answered, in order. */
   readonly calls: ProviderCall[] = [];
@@ -63,7 +63,7 @@ export class IdentityProvider implements AsyncDisposable {
   readonly clientKey: KeyPair = ecKeyPair();
   readonly options: IdentityProviderOptions;
   readonly #server: Server;
-  /** With endpoints for clients with a certificate; `null` without. */
+  /** The server of the endpoints for clients with a certificate; `null` if there are none. */
   readonly #aliasServer: Server | null;
   readonly #adapters: MemoryAdapters;
   #provider: Provider | null = null;
@@ -97,7 +97,7 @@ export class IdentityProvider implements AsyncDisposable {
     return this.calls.filter((call) => call.route === route).length;
   }
 
-  /** Registers the relying party anew, with other settings. */
+  /** Registers the relying party again, with other settings. */
   async registerClient(options: IdentityProviderOptions): Promise<void> {
     const { redirectUris = ['https://shop.example.com/auth/callback/corporate'], client = {} } = options;
     const method = options.clientAuthentication ?? 'client_secret_basic';
@@ -126,7 +126,9 @@ export class IdentityProvider implements AsyncDisposable {
     });
   }
 
-  /** Stops answering, as a provider that is down; {@link resume} takes up the same address again, with the same sessions. */
+  /**
+   * Stops answering, like a provider that is down; {@link resume} continues at the same address with the same sessions.
+   */
   async pause(): Promise<void> {
     this.#server.closeAllConnections();
     await new Promise<void>((resolve) => this.#server.close(() => resolve()));
@@ -143,7 +145,7 @@ export class IdentityProvider implements AsyncDisposable {
   }
 
   /**
-   * Takes a person through the provider's pages, from the login form on, and back to the relying party.
+   * Takes a person through the provider's pages, starting at the login form, and back to the relying party.
    *
    * @returns the first page that is not the provider's, or the provider's page that says what went wrong
    */
@@ -160,12 +162,12 @@ export class IdentityProvider implements AsyncDisposable {
     return await browser.submit(page, {}, '/cancel');
   }
 
-  /** Says yes to the question whether to log out of the provider. */
+  /** Confirms the logout at the provider. */
   async confirmLogout(browser: PlainBrowser, page: Page): Promise<Page> {
     return await browser.submit(page, { logout: 'yes' }, '/session/end');
   }
 
-  /** Enters a user code (RFC 8628 §3.3), logs in if asked, and says yes. */
+  /** Enters a user code (RFC 8628 §3.3), logs in if asked, and approves. */
   async approveDevice(browser: PlainBrowser, verificationUri: string, userCode: string, name = 'ada'): Promise<Page> {
     const form = await browser.open(verificationUri);
     const confirmation = await browser.submit(form, { user_code: userCode });
@@ -207,7 +209,7 @@ export class IdentityProvider implements AsyncDisposable {
     else void provider.callback()(request, response);
   }
 
-  /** The pages that people see: `oidc-provider` has none that do without the internet. */
+  /** The pages that people see: those of `oidc-provider` need the internet. */
   async #interact(provider: Provider, request: IncomingMessage, response: ServerResponse): Promise<void> {
     try {
       const details = await provider.interactionDetails(request, response);
@@ -245,7 +247,7 @@ function tlsServer(
   return createTlsServer({ cert, key, ca, requestCert, rejectUnauthorized: false }, handle);
 }
 
-/** Made once in a process: an RSA key takes longer than a login. */
+/** Created once per process: an RSA key takes longer than a login. */
 let madeKeys: Promise<readonly JWK[]> | null = null;
 
 /** One key for each algorithm of the settings. */

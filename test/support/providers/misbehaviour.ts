@@ -1,11 +1,11 @@
-/** What a misbehaviour of the hostile provider is made of. */
+/** The parts of a misbehaviour of the hostile provider. */
 
 import type { ServerResponse } from 'node:http';
 import type { JWK } from 'jose';
 import type { KeyPair } from '../issuers/forger.ts';
 import type { ResponseParameters } from './hostile-responses.ts';
 
-/** What a misbehaviour may ask of the provider. */
+/** What a misbehaviour may use of the provider. */
 export interface MisbehavingProvider {
   readonly issuer: string;
   readonly clientId: string;
@@ -13,7 +13,7 @@ export interface MisbehavingProvider {
   readonly nowSec: number;
   readonly key: KeyPair;
   readonly kid: string;
-  /** ID tokens that it has given out for codes. */
+  /** ID tokens that it has issued for codes. */
   readonly idTokens: readonly string[];
   /** A key that was never published. */
   strangeKey(): KeyPair;
@@ -21,18 +21,18 @@ export interface MisbehavingProvider {
   idToken(claims: Claims, change?: Misbehaviour): string;
 }
 
-/** What stands in a JWT or a JSON document. */
+/** The members of a JWT or a JSON document. */
 export type Claims = Record<string, unknown>;
 
-/** Anything but a JSON document: writes the answer by itself. */
+/** Writes an answer that is not a JSON document. */
 export type Writer = (response: ServerResponse) => void;
 
-/** What one misbehaviour changes. What is left out is done as the specifications say. */
+/** What one misbehaviour changes. Everything else follows the specifications. */
 export interface Misbehaviour {
   readonly discovery?: (document: Claims, provider: MisbehavingProvider) => Claims | Writer;
   readonly keySet?: (keys: readonly JWK[], provider: MisbehavingProvider) => unknown;
   readonly authorization?: (parameters: ResponseParameters, provider: MisbehavingProvider) => ResponseParameters;
-  /** How the parameters travel, whatever was asked for. */
+  /** How the parameters are returned, regardless of the request. */
   readonly responseMode?: 'query' | 'form_post' | 'fragment';
   readonly header?: (header: Claims, provider: MisbehavingProvider) => Claims;
   readonly claims?: (claims: Claims, provider: MisbehavingProvider) => Claims;

@@ -1,6 +1,6 @@
 /**
- * Everything that the hostile provider can do wrong, by name. One name is one deviation: whatever is not said here stays as
- * the specifications have it.
+ * Everything that the hostile provider can do wrong, by name. One name is one deviation: everything else follows the
+ * specifications.
  */
 
 import type { Misbehaviour } from './misbehaviour.ts';

@@ -1,4 +1,4 @@
-/** The identity providers of the tests, and the browser that logs in at them, do what other tests rely on. */
+/** What other tests rely on: the identity providers of the tests, and the browser that logs in at them. */
 
 import { createHash, randomBytes } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
@@ -15,7 +15,7 @@ import { MISBEHAVIOURS, type MisbehaviourName } from './misbehaviours.ts';
 const SHOP = 'https://shop.example.com';
 const REDIRECT_URI = `${SHOP}/auth/callback/corporate`;
 
-/** A relying party that takes down what it is sent. */
+/** A relying party that records its requests. */
 let shop: Server;
 const requests: { readonly url: URL; readonly body: URLSearchParams; readonly cookie: string | undefined }[] = [];
 
@@ -93,7 +93,7 @@ const codeIn = ({ url }: Page) => url.searchParams.get('code') ?? '';
 
 describe('the real provider', () => {
   test.each<[SigningAlgorithm]>([['RS256'], ['PS256'], ['ES256'], ['EdDSA']])(
-    'a person logs in by its pages, and gets an ID token signed with %s',
+    'a person logs in on its pages and gets an ID token signed with %s',
     async (idTokenAlgorithm) => {
       await using idp = await IdentityProvider.start({ idTokenAlgorithm });
       const browser = new PlainBrowser({ origins: origins() });
@@ -106,7 +106,7 @@ describe('the real provider', () => {
     },
   );
 
-  test('its settings do what they say', async () => {
+  test('follows its settings', async () => {
     const options: IdentityProviderOptions = {
       claimsIn: 'idToken',
       issParameter: false,
@@ -126,7 +126,7 @@ describe('the real provider', () => {
     }
   });
 
-  test('a wrong password and a cancelled login lead to no code', async () => {
+  test('issues no code after a wrong password or a cancelled login', async () => {
     await using idp = await IdentityProvider.start();
     const browser = new PlainBrowser({ origins: origins() });
     const { page } = await begin(idp, browser);
@@ -136,7 +136,7 @@ describe('the real provider', () => {
     expect(Object.fromEntries(back.url.searchParams)).toMatchObject({ error: 'access_denied', state: 'the-state' });
   });
 
-  test('form_post comes from another site: it carries no Lax cookie', async () => {
+  test('form_post is a cross-site request without Lax cookies', async () => {
     await using idp = await IdentityProvider.start();
     const browser = new PlainBrowser({ origins: origins() });
     const { page } = await begin(idp, browser, { response_mode: 'form_post' });
@@ -145,7 +145,7 @@ describe('the real provider', () => {
     expect([last?.body.get('state'), last?.cookie]).toEqual(['the-state', '__Host-none=1']);
   });
 
-  test('logging out there sends a logout token to the relying party', async () => {
+  test('sends a logout token to the relying party at a logout', async () => {
     const client = {
       post_logout_redirect_uris: [`${SHOP}/`],
       backchannel_logout_uri: `${SHOP}/back`,
@@ -166,7 +166,7 @@ describe('the real provider', () => {
     expect(requests.some(({ url, body }) => url.pathname === '/back' && body.has('logout_token'))).toBe(true);
   });
 
-  test('a device is approved with its user code', async () => {
+  test('approves a device by its user code', async () => {
     await using idp = await IdentityProvider.start({ clientAuthentication: 'none' });
     const begun = await fetch(`${idp.issuer}/device/auth`, {
       method: 'POST',
@@ -185,7 +185,7 @@ describe('the real provider', () => {
     expect(await answer.json()).toHaveProperty('id_token');
   });
 
-  test('after a pause it answers at the same address and knows its people', async () => {
+  test('answers at the same address after a pause and remembers its sessions', async () => {
     await using idp = await IdentityProvider.start();
     const browser = new PlainBrowser({ origins: origins() });
     await idp.logIn(browser, (await begin(idp, browser)).page);
@@ -198,7 +198,7 @@ describe('the real provider', () => {
 });
 
 describe('the hostile provider', () => {
-  test.each([['query'], ['form_post']])('behaves well until it is told otherwise (%s)', async (mode) => {
+  test.each([['query'], ['form_post']])('behaves well until told otherwise (%s)', async (mode) => {
     await using provider = await HostileProvider.start();
     const browser = new PlainBrowser({ origins: origins() });
     const begun = await begin(provider, browser, { response_mode: mode });
@@ -212,7 +212,7 @@ describe('the hostile provider', () => {
     await expect(redeem(provider, begun, code)).rejects.toThrow();
   });
 
-  test('refuses a code without the verifier that belongs to it', async () => {
+  test('refuses a code with another verifier', async () => {
     await using provider = await HostileProvider.start();
     const begun = await begin(provider, new PlainBrowser({ origins: origins() }));
     await expect(redeem(provider, { ...begun, verifier: 'another' }, codeIn(begun.page))).rejects.toThrow();
@@ -222,7 +222,7 @@ describe('the hostile provider', () => {
     claims === undefined && header === undefined && idToken === undefined ? [] : [name as MisbehaviourName],
   );
 
-  test.each(tokens)('%s makes another ID token than an honest one', async (name) => {
+  test.each(tokens)('%s changes the ID token', async (name) => {
     await using provider = await HostileProvider.start();
     const honest = { ...provider.user, iss: provider.issuer, aud: provider.clientId, acr: 'x', nonce: 'n' };
     const times = { iat: provider.nowSec, exp: provider.nowSec + 300, auth_time: provider.nowSec };
@@ -247,7 +247,7 @@ describe('the cookie jar', () => {
     ['__Host-a=1; Path=/', 'not Secure'],
     ['__Host-a=1; Secure; Path=/auth', 'another path'],
     ['__Host-a=1; Secure; Path=/; Domain=example.com', 'a domain'],
-    ['a=1; Domain=evil.example', 'the domain of somebody else'],
+    ['a=1; Domain=evil.example', 'a foreign domain'],
     ['a=1; SameSite=None', 'None without Secure'],
     [`a=${'x'.repeat(4_096)}`, 'too long'],
     ['a=1; Max-Age=0', 'expired'],
@@ -267,7 +267,7 @@ describe('the cookie jar', () => {
     expect([typed, link, form].map((how) => jar.headerFor(AT, how))).toEqual(sent);
   });
 
-  test('a cookie for a domain goes to its sub-domains, and no other does', () => {
+  test('sends a cookie to sub-domains only if it names a domain', () => {
     const below = new URL('https://api.shop.example.com/');
     expect(jarWith('a=1; Secure; Path=/; Domain=example.com').headerFor(below, typed)).toBe('a=1');
     expect(jarWith('a=1; Secure; Path=/').headerFor(below, typed)).toBe('');

@@ -1,6 +1,6 @@
 /**
- * Another identity provider that nobody here wrote, in another language: the example server of zitadel/oidc, a certified
- * OpenID Provider in Go, as prerequisites.ts builds it. Its issuer ends in a slash, and it keeps its people in a file.
+ * Another independent identity provider, in another language: the example server of zitadel/oidc, a certified OpenID
+ * Provider in Go, as prerequisites.ts builds it. Its issuer ends in a slash, and it keeps its people in a file.
  */
 
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -29,7 +29,7 @@ process.once('exit', () => {
   for (const child of running) child.kill('SIGKILL');
 });
 
-/** Why it cannot be started here; `null` if it can. */
+/** Why it cannot start here; `null` if it can. */
 export const zitadelMissing = (): string | null =>
   findProgram([ZITADEL_OIDC]) === null
     ? 'the provider is not built: it needs Go 1.26 when test/support/prerequisites.ts runs'

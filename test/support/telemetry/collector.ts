@@ -1,10 +1,10 @@
-/** An OpenTelemetry collector: takes spans by OTLP over HTTP, as protobuf, and keeps them. */
+/** An OpenTelemetry collector: receives spans by OTLP over HTTP, as protobuf, and keeps them. */
 
 import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import protobuf from 'protobufjs';
 
-/** As opentelemetry-proto 1.x has it, without what the tests do not read. */
+/** The part of opentelemetry-proto 1.x that the tests read. */
 const PROTO = `syntax = "proto3";
 message Request { repeated ResourceSpans resource_spans = 1; }
 message ResourceSpans { Resource resource = 1; repeated ScopeSpans scope_spans = 2; }
@@ -32,11 +32,11 @@ interface Written {
 
 type Attributes = Readonly<Record<string, unknown>>;
 
-/** A span as it came. Times are nanoseconds since the epoch. */
+/** A received span. Times are nanoseconds since the epoch. */
 export interface CollectedSpan {
   readonly traceId: string;
   readonly spanId: string;
-  /** Empty for the first of a trace. */
+  /** Empty for the root span of a trace. */
   readonly parentSpanId: string;
   readonly traceState: string;
   readonly name: string;
@@ -54,9 +54,9 @@ export interface CollectedSpan {
 export class TestCollector implements AsyncDisposable {
   readonly spans: CollectedSpan[] = [];
   readonly requests: { readonly url: string; readonly headers: IncomingHttpHeaders }[] = [];
-  /** All that came, with nothing decoded. */
+  /** Everything received, undecoded. */
   bytes = '';
-  /** What it answers; 0: nothing at all. */
+  /** The status of its answers; 0: no answer at all. */
   status = 200;
   readonly #server: Server;
 
@@ -84,7 +84,7 @@ export class TestCollector implements AsyncDisposable {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/v1/traces`;
   }
 
-  /** The one span of this kind, or with this name. */
+  /** The only span of this kind, or with this name. */
   span(what: string): CollectedSpan {
     const [span, ...others] = this.spans.filter(({ kind, name }) => kind === what || name === what);
     if (span === undefined || others.length > 0) throw new Error(`not one span ${what}: ${this.#summary()}`);

@@ -1,4 +1,4 @@
-/** What a registry has counted. */
+/** Reads the counts of a registry. */
 
 import type { MetricRegistry } from '../../../src/telemetry/registry.ts';
 
@@ -11,7 +11,7 @@ export async function seriesOf(metrics: MetricRegistry, name: string): Promise<r
   return metric.values.map(({ labels, value }) => [labels as Labels, value]);
 }
 
-/** The sum of the series that have all of these labels; NaN when there is none. */
+/** The sum of the series that have all of these labels; NaN if there is none. */
 export async function counted(metrics: MetricRegistry, name: string, labels: Labels = {}): Promise<number> {
   const found = (await seriesOf(metrics, name)).filter(([its]) =>
     Object.entries(labels).every(([label, value]) => its[label] === value),

@@ -1,11 +1,11 @@
 /**
- * A strict parser of OpenMetrics 1.0.0: what the reference parser (`prometheus_client.openmetrics`) refuses, this refuses.
- * Prometheus itself is more lenient.
+ * A strict parser for OpenMetrics 1.0.0: it refuses what the reference parser (`prometheus_client.openmetrics`)
+ * refuses. Prometheus itself is more lenient.
  *
  * @see https://prometheus.io/docs/specs/om/open_metrics_spec/
  */
 
-/** A value with the trace behind it. */
+/** A value with its trace. */
 interface ParsedExemplar {
   readonly labels: ReadonlyMap<string, string>;
   readonly value: number;

@@ -1,6 +1,7 @@
 /**
- * An upstream with the real OpenTelemetry SDK, as a program: records what a parent-based sampler says, and everything that
- * continues no trace. Arguments: the URL of a collector. Says on which port it listens, and ends when its standard input does.
+ * An upstream with the real OpenTelemetry SDK, as a program: records what a parent-based sampler decides, and
+ * everything that continues no trace. Argument: the URL of a collector. Prints its port, and exits when its standard
+ * input closes.
  */
 
 import { type ChildProcess, spawn } from 'node:child_process';

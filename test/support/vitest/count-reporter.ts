@@ -1,13 +1,13 @@
 /**
- * Closes a run with the ten tests that took longest and one line that counts them all, and leaves that line in
- * `test-results.json` for `.ci/run`. Skipped tests are named, with the reason that they give, so that none goes unnoticed.
+ * Ends a run with the ten slowest tests and one line with the counts, and writes that line to `test-results.json` for
+ * `.ci/run`. Skipped tests are listed with their reasons, so that none goes unnoticed.
  */
 
 import { writeFileSync } from 'node:fs';
 import type { Reporter, TestCase, TestModule } from 'vitest/node';
 
 const SLOWEST = 10;
-/** Faster tests are not worth naming. */
+/** Faster tests are not listed. */
 const SLOW_MS = 1_000;
 
 /** Vitest reporter; its closing line is always the last one. */
@@ -24,7 +24,7 @@ export default class CountReporter implements Reporter {
         console.log(`skipped: ${test.fullName}${why}`);
       }
     }
-    // Files that could not be run, and errors outside of any test.
+    // Files that could not be run, and errors outside any test.
     counts.failed += modules.filter(isBroken).length + errors.length;
     for (const line of slowest(tests)) console.log(line);
     const line = `${counts.passed} passed, ${counts.failed} failed`;

@@ -1,6 +1,6 @@
 /**
- * The tiers of the tests. Which one a file belongs to follows from what it imports, directly or by way of other files of
- * the test tree, so that nobody keeps a list: `shipping` is a folder, what can start any other process is `e2e`, what can
+ * The tiers of the tests. The tier of a file follows from its imports, direct or through other files of the test tree,
+ * so that there is no list to maintain: `shipping` is a folder, what can start any other process is `e2e`, what can
  * start Redis is `redis`, what starts whole gateways in its own process is `gateway`, and the rest is `unit`.
  */
 
@@ -14,7 +14,7 @@ const TESTS = join(ROOT, 'test');
 const REDIS = join(TESTS, 'support/redis.ts');
 const GATEWAY = join(TESTS, 'support/gateway.ts');
 const STARTS_PROCESSES = ['node:child_process', 'playwright-core'];
-/** Of values: types are erased. */
+/** Imports of values; types are erased. */
 const IMPORT = /^(?:import|export)\s(?!type\s)[^'"]*?from\s*'([^']+)'|^import\s*'([^']+)'/gm;
 
 /** The test files of each tier, relative to the root of the repository. */
@@ -35,7 +35,7 @@ function tierOf(file: string, importsOf: Map<string, readonly string[]>): Tier {
   return reached.has(GATEWAY) ? 'gateway' : 'unit';
 }
 
-/** Collects what a file imports, and what that imports: paths of the test tree, names of packages. */
+/** Collects the direct and indirect imports of a file: paths of the test tree, names of packages. */
 function reach(file: string, importsOf: Map<string, readonly string[]>, reached: Set<string>): void {
   if (reached.has(file)) return;
   reached.add(file);

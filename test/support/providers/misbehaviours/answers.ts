@@ -1,4 +1,4 @@
-/** Answers of the token endpoint and of userinfo that are wrong (RFC 6749 §5, OIDC Core §5.3), and odd logouts. */
+/** Wrong answers of the token and userinfo endpoints (RFC 6749 §5, OIDC Core §5.3), and odd logouts. */
 
 import { answering, broken, endless, htmlPage, padded, silent, stalled } from '../hostile-responses.ts';
 import type { Claims, Misbehaviour } from '../misbehaviour.ts';
@@ -74,7 +74,7 @@ export const ANSWERS = {
         'content-type': 'application/jwt',
       }),
   },
-  /** The protocol's own claims are not userinfo's to say. */
+  /** Userinfo must not set the protocol's own claims. */
   'userinfo-other-iss': userinfo({ iss: 'https://evil.example', aud: 'another', acr: 'urn:example:more', sid: 'x' }),
   'refresh-iss-wrong': refresh({ iss: 'https://evil.example' }),
   'refresh-sub-wrong': refresh({ sub: 'somebody-else' }),

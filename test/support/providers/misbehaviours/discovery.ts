@@ -1,4 +1,4 @@
-/** Discovery documents and key sets that are wrong (OIDC Discovery §4.3, RFC 8414 §3.3). */
+/** Wrong discovery documents and key sets (OIDC Discovery §4.3, RFC 8414 §3.3). */
 
 import { answering, endless, htmlPage, padded, silent } from '../hostile-responses.ts';
 import type { Claims, MisbehavingProvider, Misbehaviour } from '../misbehaviour.ts';
@@ -29,7 +29,7 @@ export const DISCOVERY = {
   'discovery-jwks-uri-missing': document({ jwks_uri: undefined }),
   'discovery-jwks-uri-file': document({ jwks_uri: 'file:///etc/passwd' }),
   'discovery-pkce-plain-only': document({ code_challenge_methods_supported: ['plain'] }),
-  /** Says nothing about PKCE: many providers do it and do not say so. */
+  /** Does not mention PKCE: many providers support it without saying so. */
   'discovery-pkce-unsaid': document({ code_challenge_methods_supported: undefined }),
   'discovery-no-code': document({ response_types_supported: ['id_token'] }),
   'discovery-only-none': document({ id_token_signing_alg_values_supported: ['none'] }),

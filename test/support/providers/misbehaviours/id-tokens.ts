@@ -1,4 +1,4 @@
-/** ID tokens that are wrong (OIDC Core §3.1.3.7). */
+/** Wrong ID tokens (OIDC Core §3.1.3.7). */
 
 import { createHash } from 'node:crypto';
 import { bytes, ecKeyPair, encode, es256, forge, hs256, publicJwk, rs256 } from '../../issuers/forger.ts';
@@ -11,7 +11,7 @@ const claims =
   (changed: Claims | ((provider: MisbehavingProvider) => Claims)): NonNullable<Misbehaviour['claims']> =>
   (honest, provider) => ({ ...honest, ...(typeof changed === 'function' ? changed(provider) : changed) });
 
-/** What is undefined is left out of JSON. */
+/** JSON omits what is undefined. */
 const without = (name: string) => claims({ [name]: undefined });
 
 /** The left half of a hash (OIDC Core §3.1.3.6). */
@@ -116,7 +116,7 @@ export const ID_TOKENS = {
   },
   'id-token-not-a-jwt': { idToken: () => 'not a token' },
   'id-token-huge': { claims: claims({ padding: 'x'.repeat(2_000_000) }) },
-  /** Other keys in the set that nobody understands are passed over. */
+  /** Unknown kinds of keys in the set are skipped. */
   'key-set-with-strange-keys': {
     keySet: (keys) => ({ keys: [{ kty: 'FUTURE', kid: 'x' }, { kty: 'RSA', kid: 'y', n: '!' }, 'nonsense', ...keys] }),
   },

@@ -1,4 +1,4 @@
-/** Claims about a person that an allow rule must not be taken in by (OIDC-17). */
+/** Claims about a person that must not fool an allow rule (OIDC-17). */
 
 import type { Claims, Misbehaviour } from '../misbehaviour.ts';
 

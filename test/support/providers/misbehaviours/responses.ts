@@ -1,8 +1,8 @@
-/** Authorization responses that are wrong: what comes back by way of the browser (OIDC Core §3.1.2.5, RFC 9207). */
+/** Wrong authorization responses, which come back through the browser (OIDC Core §3.1.2.5, RFC 9207). */
 
 import type { Misbehaviour } from '../misbehaviour.ts';
 
-/** The page of an attacker, as far as it fits into a parameter. */
+/** An attacker's page that fits into a parameter. */
 export const ATTACK_MARKUP = '<script>alert(1)</script><img src=x onerror=alert(2)>"\'`\r\nSet-Cookie: a=b\u0000\u202e';
 
 const error =
