@@ -454,7 +454,7 @@ describe('two workers', () => {
   });
 });
 
-test('run from the build when the program does', async () => {
+test('the built program starts its workers from the build', async () => {
   const root = fileURLToPath(new URL('../../', import.meta.url));
   // Inside the tree, so that packages are found, but not `dist/` itself, which may be in use.
   mkdirSync(join(root, 'node_modules/.cache'), { recursive: true });

@@ -403,7 +403,7 @@ test.each([
   ['no algorithm', { algorithms: [] }, 'algorithms'],
   ['keys over plain http from another host', { jwksUrl: 'http://sallyport:8080/jwks.json' }, 'insecureHttp'],
   ['an issuer that is not a URL, without a URL for its keys', { issuer: 'shop', jwksUrl: undefined }, 'jwksUrl'],
-])('%s: the constructor refuses it and names the option', (_title, options, name) => {
+])('%s: createVerifier refuses it and names the option', (_title, options, name) => {
   expect(() => verifierOf(options as Partial<VerifierOptions>)).toThrow(name);
 });
 
