@@ -106,7 +106,7 @@ test('clickjacking: another site cannot show the consent page in a frame', async
   await logIn(page);
   const address = `${origin}/auth/authorize?${new URLSearchParams(newAttempt().parameters)}`;
   await page.setContent(`<iframe src="${address}"></iframe>`);
-  await until(() => page.frames().length > 1, 'the frame is there');
+  await until(() => page.frames().length > 1, 'the frame is loaded');
   await until(() => page.frames()[1]?.url().startsWith('chrome-error:') === true, 'the frame was refused');
 });
 

@@ -93,7 +93,7 @@ describe('a client that disconnects', () => {
       });
       connection.write(request(cookie));
       if (answer === null) await new Promise((resolve) => setTimeout(resolve, Math.random() * 10));
-      else await until(() => answer.test(received), 'the answer has come so far');
+      else await until(() => answer.test(received), 'this part of the answer has arrived');
       leave(connection);
     };
     await leaveOnce(close);
@@ -109,10 +109,7 @@ describe('a client that disconnects', () => {
     );
     // Idle connections to the upstream are kept for reuse; those with an interrupted exchange are not.
     await until(() => upstream.openConnections <= 30, 'the connections to the upstream are closed');
-    await until(
-      () => resources() <= before + 2 * upstream.openConnections,
-      'sockets and timers are back to what they were',
-    );
+    await until(() => resources() <= before + 2 * upstream.openConnections, 'no extra sockets or timers are left');
   });
 
   test('in the middle of an open WebSocket leaves no socket, timer or count behind', async () => {
@@ -134,12 +131,12 @@ describe('a client that disconnects', () => {
       );
     }
     await until(async () => (await partsOf(gateway)).tunnels === 0, 'no WebSocket is open');
-    await until(() => upstream.openConnections === 0, 'the upstream has no connection any more');
+    await until(() => upstream.openConnections === 0, 'the upstream has no connection left');
     await until(
       async () => Object.values(await partsOf(gateway)).every((count) => count === 0),
       'nothing is in progress',
     );
-    await until(() => resources() <= before, 'sockets and timers are back to what they were');
+    await until(() => resources() <= before, 'no extra sockets or timers are left');
   });
 
   test('during its session lookup never reaches the upstream', async () => {

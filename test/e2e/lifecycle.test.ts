@@ -158,7 +158,7 @@ describe('a graceful shutdown', () => {
     // The closes are spread over about a second: the last is not sent together with the first.
     const spreadMs = Math.max(...closedAtMs) - Math.min(...closedAtMs);
     expect(spreadMs).toBeGreaterThan(300);
-    await until(() => upstream.openConnections === 0, 'the upstream has no connection any more');
+    await until(() => upstream.openConnections === 0, 'the upstream has no connection left');
   });
 
   test('R12: closes a WebSocket that opens meanwhile like the others, and is not held up by it', async () => {
@@ -212,7 +212,7 @@ describe('a failed start', () => {
       );
     }
     await taken[Symbol.asyncDispose]();
-    await until(() => openHandles() <= before, 'nothing is open but what was before');
+    await until(() => openHandles() <= before, 'everything opened since is closed');
   });
 
   test('names an address that the machine does not have', async () => {

@@ -531,7 +531,7 @@ describe('requests', () => {
     await Promise.all(clients);
     expect(first.requests.length).toBeGreaterThan(0);
     expect(second.requests.length).toBeGreaterThan(0);
-    await until(() => second.openConnections === 0, 'the upstream that is gone has no connection any more');
+    await until(() => second.openConnections === 0, 'the removed upstream has no connection left');
     expect(first.openConnections).toBeGreaterThan(0);
   });
 
@@ -557,7 +557,7 @@ describe('requests', () => {
     const response = await connection.response();
     expect(response.body.toString()).toBe('ok');
     expect(response.headers.get('x-configuration')).toBe('old');
-    await until(() => upstream.openConnections === 0, 'the upstream that is gone has no connection any more');
+    await until(() => upstream.openConnections === 0, 'the removed upstream has no connection left');
     const metrics = await metricsOf(instance);
     for (const route of ['old', 'new']) {
       expect(metrics).toContain(`sallyport_http_requests_total{route="${route}",method="GET",code_class="2xx"} 1\n`);
@@ -595,7 +595,7 @@ describe('requests', () => {
       expect((await connection.response()).body.toString()).toBe('part');
       connection.close();
     }
-    await until(() => upstream.openConnections === 0, 'the upstream that is gone has no connection any more');
+    await until(() => upstream.openConnections === 0, 'the removed upstream has no connection left');
   });
 
   test('for a reload run one at a time, and all those made meanwhile share the next run', async () => {

@@ -115,7 +115,7 @@ test('LOG-01: no password, session id, token, cookie or key is in any log, metri
   });
   await gateway.admin('/-/reload', { method: 'POST' });
   gateway.rewrite(options);
-  await until(async () => (await gateway.admin('/-/reload', { method: 'POST' })).status === 200, 'it is mended');
+  await until(async () => (await gateway.admin('/-/reload', { method: 'POST' })).status === 200, 'it is repaired');
   const stored = await contentOf(redis);
   redis.freeze();
   await send('GET', '/api', [`Cookie: __Host-sid=${'A'.repeat(43)}`]);
@@ -158,7 +158,7 @@ test('LOG-01: no password, session id, token, cookie or key is in any log, metri
     Redis: stored,
     spans: collector.bytes,
   };
-  // None of the outputs is empty, which would prove nothing.
+  // An empty output would prove nothing.
   expect(outputs['standard output']).toContain('"event":"login"');
   expect(outputs['standard output']).toContain('"reason":"store_unavailable"');
   expect(outputs['the admin listener']).toContain('sallyport_http_requests_total');

@@ -306,7 +306,7 @@ describe('an outage', () => {
     await until(async () => (await call(sidecar, token)).status === 200, 'the keys are there');
 
     proxy.block();
-    await until(() => sidecar.gateway.longLived.revokedTokens.ageMs > BOUND_MS, 'the feed is not proven any more');
+    await until(() => sidecar.gateway.longLived.revokedTokens.ageMs > BOUND_MS, 'the feed is no longer proven');
     await revoke(ingress, byJti(during));
     await ingress.gateway.sessions.end(handle, 'operator');
     expect((await call(sidecar, before)).status).toBe(401);

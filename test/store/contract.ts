@@ -178,7 +178,10 @@ export function testStoreContract(name: string, start: () => Promise<StoreUnderT
         await store.sessions.end(present.handle);
         await store.sessions.end(absent.handle);
         for (const { handles, stop } of heard) {
-          await until(() => handles.includes(present.handle) && handles.includes(absent.handle), 'the news arrived');
+          await until(
+            () => handles.includes(present.handle) && handles.includes(absent.handle),
+            'the news has arrived',
+          );
           stop();
         }
       });
@@ -211,7 +214,7 @@ export function testStoreContract(name: string, start: () => Promise<StoreUnderT
         const handles: string[] = [];
         const stop = other.feed.subscribe((told) => handles.push(told));
         await store.sessions.endAll(subject);
-        await until(() => handles.includes(handle) && handles.includes(second.handle), 'the news arrived');
+        await until(() => handles.includes(handle) && handles.includes(second.handle), 'the news has arrived');
         stop();
       });
 
@@ -405,7 +408,7 @@ export function testStoreContract(name: string, start: () => Promise<StoreUnderT
         const revocation = aToken();
         await store.tokenRevocations.revoke(revocation);
         expect(own.heard).toContainEqual(revocation);
-        await until(() => others.heard.some((heard) => isDeepStrictEqual(heard, revocation)), 'the news arrived');
+        await until(() => others.heard.some((heard) => isDeepStrictEqual(heard, revocation)), 'the news has arrived');
         own.stop();
         others.stop();
         const [ownCount, othersCount] = [own.heard.length, others.heard.length];
@@ -413,7 +416,7 @@ export function testStoreContract(name: string, start: () => Promise<StoreUnderT
         const [, later] = following() as [ReturnType<typeof following>[0], ReturnType<typeof following>[0]];
         const last = aToken();
         await store.tokenRevocations.revoke(last);
-        await until(() => later.heard.some((heard) => isDeepStrictEqual(heard, last)), 'the news arrived');
+        await until(() => later.heard.some((heard) => isDeepStrictEqual(heard, last)), 'the news has arrived');
         expect([own.heard.length, others.heard.length]).toEqual([ownCount, othersCount]);
       });
 
@@ -459,7 +462,7 @@ export function testStoreContract(name: string, start: () => Promise<StoreUnderT
           for (const { heard } of followers) {
             await until(
               () => heard.some((told) => told.kind === 'session' && told.handle === handle),
-              'it is heard of',
+              'followers hear of it',
             );
           }
         }

@@ -161,7 +161,7 @@ export function testProviderSessions(
       ];
       await one.sessions.update(record.handle, { user: {}, login: null }, 1);
       expect(own).toContain(record.handle);
-      await until(() => others.includes(record.handle), 'the news arrived');
+      await until(() => others.includes(record.handle), 'the news has arrived');
       for (const stop of stops) stop();
       const heard = own.length;
       await one.sessions.update(record.handle, { user: { a: 1 }, login: null }, 2);

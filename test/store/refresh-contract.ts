@@ -149,7 +149,7 @@ export function testRefreshContract(name: string, start: () => Promise<StoreUnde
       expect(await rotate(other, handle, presented, second, GRACE_MS)).toEqual({ outcome: 'ended' });
     });
 
-    test('REF-09: an older token ends the family even within the grace', async () => {
+    test('REF-09: a token before the previous one ends the family even within the grace', async () => {
       const { handle, current } = await begun();
       const [second, third] = [proposal(), proposal()];
       await rotate(families, handle, { generation: 0, digest: current }, second);
@@ -172,7 +172,7 @@ export function testRefreshContract(name: string, start: () => Promise<StoreUnde
 
     test('REF-10: a token of a rotation lost in a failover is unknown, not a theft', async () => {
       const { handle, current } = await begun();
-      // The lost rotation, then another one in its place, then one after that.
+      // Before another rotation takes its place, after that, and after the next one.
       expect(await rotate(families, handle, { generation: 1, digest: random() }, proposal())).toEqual({
         outcome: 'unknown',
       });

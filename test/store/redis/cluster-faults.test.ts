@@ -138,7 +138,7 @@ describe('one node of three', () => {
     const heard = new Promise<void>((resolve) => {
       store.feed.subscribe((handle) => handle === ended && resolve());
     });
-    await until(() => isAnswered(other.sessions.end(ended)), 'the other one knows of it, too');
+    await until(() => isAnswered(other.sessions.end(ended)), 'the session is ended by the other store');
     await heard;
   });
 });

@@ -150,7 +150,7 @@ describe('a Redis that stops without closing its connections', () => {
     proxy.block();
     expect(await refusedAfterMs(store.sessions.read(record.handle))).toBeLessThan(COMMAND_TIMEOUT_MS + BUSY_MS);
     await refusedAtOnceMs(store.sessions.end(record.handle));
-    await until(() => !isFeedProven(store), 'the feed is not proven any more');
+    await until(() => !isFeedProven(store), 'the feed is no longer proven');
     proxy.unblock();
     expect(await answersAfterMs(store)).toBeLessThan(RECOVERY_MS + BUSY_MS);
     expect(await readOf(store, record.handle)).toEqual(record);

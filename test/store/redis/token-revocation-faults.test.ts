@@ -177,7 +177,11 @@ describe('a failover', () => {
     expect(await isOnRecord(replica, lost)).toBe(false);
     for (const sentinel of group.sentinels) sentinel.thaw();
     await until(() => isOnRecord(replica, lost), 'it is on record at the new primary', FAILOVER_MS);
-    await until(() => isOnRecord(replica, theEndOf(record.handle)), 'so is the end of the session', FAILOVER_MS);
+    await until(
+      () => isOnRecord(replica, theEndOf(record.handle)),
+      'the end of the session is on record, too',
+      FAILOVER_MS,
+    );
     await using late = await openStore(group.url);
     const lateFollowed = await follow(late);
     for (const claims of [{ jti: before.tokenId }, { jti: lost.tokenId }, { sid: record.handle }]) {

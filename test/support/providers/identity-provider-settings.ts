@@ -82,7 +82,6 @@ export interface IdentityProviderOptions {
   readonly deviceFlow?: boolean;
   /** Values of `acr` that a person can reach on request, with `amr` `pwd otp`. */
   readonly acrValues?: readonly string[];
-  /** In seconds. */
   readonly accessTokenLifetimeSec?: number;
   readonly refreshTokenLifetimeSec?: number;
   readonly people?: Record<string, Person>;
