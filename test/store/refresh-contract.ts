@@ -28,7 +28,7 @@ const GRACE_MS = 60_000;
 const NO_GRACE_MS = 1;
 
 const random = () => randomBytes(32).toString('base64url');
-const newFamily = (overrides: Partial<NewRefreshFamily> = {}): NewRefreshFamily => ({
+const newFamily = (overrides: Partial<NewRefreshFamily>): NewRefreshFamily => ({
   handle: random(),
   session: someHandle(),
   client: 'native',

@@ -16,7 +16,7 @@ const BACKEND_SECRET = 'a-secret-of-a-trusted-backend-0123456789';
 export function workerOptions(
   redisUrl: string,
   upstream: string,
-  more: Readonly<Record<string, unknown>> = {},
+  more: Readonly<Record<string, unknown>>,
 ): InstanceTestOptions {
   return {
     upstream,

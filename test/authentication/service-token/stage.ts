@@ -15,10 +15,10 @@ export const KEY: KeyPair = ecKeyPair();
 export const clocks = new TestClocks();
 const nowSec = Math.floor(clocks.wallMs() / 1_000);
 
-/** A token for the stage. @param claims  override the usual ones; `undefined` omits one */
-export function tokenBy(signer: Signer = es256(KEY), header: object = {}, claims: object = {}): string {
-  const usual = { iss: ISSUER, sub: 'cart', aud: PUBLIC_ORIGIN, iat: nowSec, exp: nowSec + 300 };
-  return forge({ alg: 'ES256', kid: 'one', ...header }, { ...usual, ...claims }, signer);
+/** A token for the stage. */
+export function tokenBy(signer: Signer = es256(KEY), header: object = {}): string {
+  const claims = { iss: ISSUER, sub: 'cart', aud: PUBLIC_ORIGIN, iat: nowSec, exp: nowSec + 300 };
+  return forge({ alg: 'ES256', kid: 'one', ...header }, claims, signer);
 }
 
 /** Files that are removed at the end of a test. */

@@ -50,11 +50,9 @@ export class CookieJar {
     this.store(`${name}=${value}; Path=/; Secure; HttpOnly; SameSite=None`, new URL(`https://${host}`));
   }
 
-  /** Forgets all cookies of a host, or one of them. */
-  forget(host: string, name?: string): void {
-    this.#cookies = this.#cookies.filter(
-      (cookie) => !(matchesHost(cookie, host) && (name === undefined || cookie.name === name)),
-    );
+  /** Forgets one of the cookies of a host. */
+  forget(host: string, name: string): void {
+    this.#cookies = this.#cookies.filter((cookie) => cookie.name !== name || !matchesHost(cookie, host));
   }
 
   /** Stores a `Set-Cookie` line, or ignores it as a browser would. */

@@ -83,7 +83,7 @@ export class PlainBrowser {
   }
 
   /** Submits a form as {@link submit} does, without following a redirect. */
-  submitOnly(page: Page, values: Readonly<Record<string, string>> = {}, which = ''): Promise<Page> {
+  submitOnly(page: Page, values: Readonly<Record<string, string>>, which = ''): Promise<Page> {
     return this.#request(submission(page, formWith(page, which), values), true);
   }
 

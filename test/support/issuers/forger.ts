@@ -20,7 +20,7 @@ export interface KeyPair {
   readonly privateKey: KeyObject;
 }
 
-export const ecKeyPair = (namedCurve = 'P-256'): KeyPair => generateKeyPairSync('ec', { namedCurve });
+export const ecKeyPair = (): KeyPair => generateKeyPairSync('ec', { namedCurve: 'P-256' });
 export const ed25519KeyPair = (): KeyPair => generateKeyPairSync('ed25519');
 export const rsaKeyPair = (modulusLength = 2_048): KeyPair => generateKeyPairSync('rsa', { modulusLength });
 

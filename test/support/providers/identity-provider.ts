@@ -168,11 +168,11 @@ export class IdentityProvider implements AsyncDisposable {
   }
 
   /** Enters a user code (RFC 8628 §3.3), logs in if asked, and approves. */
-  async approveDevice(browser: PlainBrowser, verificationUri: string, userCode: string, name = 'ada'): Promise<Page> {
+  async approveDevice(browser: PlainBrowser, verificationUri: string, userCode: string): Promise<Page> {
     const form = await browser.open(verificationUri);
     const confirmation = await browser.submit(form, { user_code: userCode });
     const next = await browser.submit(confirmation, { confirm: 'yes', user_code: userCode });
-    return await this.logIn(browser, next, name);
+    return await this.logIn(browser, next);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
