@@ -3,7 +3,7 @@ import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { calculateJwkThumbprint, createLocalJWKSet, decodeProtectedHeader, type JWK, jwtVerify } from 'jose';
-import { beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { FileReader } from '../../src/config/files/named-files.ts';
 import { addKey, readKeyDirectory, withRotationLock } from '../../src/token/key-directory.ts';
 import { generatePrivateJwk, importPrivateJwk, secretSigningKey } from '../../src/token/signing-key.ts';
@@ -24,6 +24,7 @@ describe('signing keys in a directory', () => {
   beforeEach(async () => {
     directory = await mkdtemp(join(tmpdir(), 'sallyport-keys-'));
     clocks = new TestClocks();
+    return () => rm(directory, { recursive: true });
   });
 
   const open = async (extra: Record<string, unknown> = {}) => {
@@ -176,6 +177,7 @@ test('rotation under load causes no failure at an upstream that caches the JWKS 
   const { rawRequest, requestHead } = await import('../support/raw-client.ts');
   const { RecordingUpstream } = await import('../support/recording-upstream.ts');
   const directory = await mkdtemp(join(tmpdir(), 'sallyport-keys-'));
+  onTestFinished(() => rm(directory, { recursive: true }));
   const clocks = new TestClocks();
   await using upstream = await RecordingUpstream.start();
   await using gateway = await startGateway({
