@@ -499,7 +499,7 @@ describe('connections', () => {
     await using http1 = await RawUpstream.start((socket) => void socket.write('HTTP/1.1 400 Bad Request\r\n\r\n'));
     await using upstream = await Http2Upstream.start();
     for (const broken of ['h2c://127.0.0.1:1', asH2c(http1), asH2c(silent)]) {
-      const timeouts = { connect: '100ms' };
+      const timeouts = { connect: '1s' };
       const ejection = { consecutiveFailures: 1, baseDelay: '1h', maxDelay: '1h' };
       await using gateway = await start([broken, upstream.origin], { timeouts, ejection, balance: 'roundRobin' });
       for (let at = 0; at < 4; at += 1) await answers(gateway, 200, 'ok', post('x'));
@@ -518,7 +518,7 @@ describe('connections', () => {
       if (type === FRAME.headers && hasHead) send(answerHead(stream));
     });
     await using gateway = await start(asH2c(upstream), {
-      timeouts: { firstByte: '100ms', idle: '100ms', connect: '200ms' },
+      timeouts: { firstByte: '100ms', idle: '100ms', connect: '1s' },
     });
     const timedOut = async () => expect((await rawRequest(gateway.port, get())).status).toBe(504);
     await timedOut();
@@ -538,7 +538,7 @@ describe('connections', () => {
       send(frame(FRAME.ping, 1, 0, payload));
       send(answerData(1, 'rest'));
     });
-    await using gateway = await start(asH2c(upstream), { timeouts: { connect: '200ms' } });
+    await using gateway = await start(asH2c(upstream), { timeouts: { connect: '400ms' } });
     await expect(rawRequest(gateway.port, get())).rejects.toThrow('connection ended');
     await until(() => upstream.openConnections === 0, 'the connection is cut');
     isGone = false;

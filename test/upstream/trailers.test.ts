@@ -55,7 +55,7 @@ describe('over HTTP/2', () => {
       ],
       config: {
         listeners: {
-          public: { address: '127.0.0.1:0', http2: true, timeouts: { bodyIdle: '300ms' } },
+          public: { address: '127.0.0.1:0', http2: true, timeouts: { bodyIdle: '1s' } },
           admin: { address: '127.0.0.1:0' },
         },
       },
@@ -151,14 +151,14 @@ describe('over HTTP/2', () => {
       held = stream;
     };
     const call = { ':method': 'POST', ':path': '/test.A/B', 'content-type': 'application/grpc', te: 'trailers' };
-    const { status, headers, code } = await client.request({ ...call, 'grpc-timeout': '200m' }, 'x');
+    const { status, headers, code } = await client.request({ ...call, 'grpc-timeout': '2000m' }, 'x');
     expect([status, headers['grpc-status'], code]).toEqual([200, '4', 0]);
     expect(headers['grpc-message']).toMatch(/^deadline_exceeded: /);
     await until(() => (held as ServerHttp2Stream | null)?.closed === true, 'the upstream is told');
     expect((held as ServerHttp2Stream | null)?.rstCode).toBe(8);
     const [, leftUs = ''] = /^(\d+)u$/.exec(String(upstream.last.headers['grpc-timeout'])) ?? [];
     expect(Number(leftUs)).toBeGreaterThan(0);
-    expect(Number(leftUs)).toBeLessThan(200_000);
+    expect(Number(leftUs)).toBeLessThan(2_000_000);
     expect(gateway.log.records.at(-1)).toMatchObject({ reason: 'deadline_exceeded', grpcStatus: 4, level: 'info' });
 
     const late = await client.request({ ...call, 'grpc-timeout': '0n' }, 'x');

@@ -28,7 +28,7 @@ function writeOn(socket: Socket): void {
 describe('time', () => {
   test('DOS-01: 200 clients that send their headers byte by byte get 408 and are cut', async () => {
     // Long enough for a busy machine to read the first byte in time; without one, the connection is idle and gets no answer.
-    await using gateway = await startListener(null, { timeouts: { headers: '2s' } });
+    await using gateway = await startListener(null, { timeouts: { headers: '5s' } });
     const slow = await Promise.all(
       Array.from({ length: 200 }, async () => {
         const connection = await RawConnection.open(gateway.port);
@@ -107,7 +107,7 @@ describe('time', () => {
 
   test('S8: a connection that drips bytes without beginning a request is cut after an answer', async () => {
     await using upstream = await RecordingUpstream.start();
-    await using gateway = await startListener(upstream, { timeouts: { keepAlive: '200ms', headers: '200ms' } });
+    await using gateway = await startListener(upstream, { timeouts: { keepAlive: '1s', headers: '1s' } });
     await using connection = await RawConnection.open(gateway.port);
     connection.write(requestHead('GET', '/auth/nothing-here', [HOST]));
     expect((await connection.response()).status).toBe(404);
@@ -118,7 +118,7 @@ describe('time', () => {
   });
 
   test('S8: a connection whose refused request drips its body is cut after the answer', async () => {
-    await using gateway = await startListener(null, { timeouts: { keepAlive: '200ms', headers: '200ms' } });
+    await using gateway = await startListener(null, { timeouts: { keepAlive: '1s', headers: '1s' } });
     await using connection = await RawConnection.open(gateway.port);
     connection.write(requestHead('POST', '/auth/nothing-here', [HOST, 'Content-Length: 100000']));
     const refused = await connection.response();
@@ -188,7 +188,7 @@ describe('time', () => {
       using files = new CertificateFiles();
       const shop = () => files.write('shop', new TestAuthority().issue({ names: ['shop.example.com'] }));
       const tls = form === 'TLS' && { tls: { certificates: [shop()] } };
-      await using gateway = await startListener(upstream, { timeouts: { send: '1s' }, ...tls });
+      await using gateway = await startListener(upstream, { timeouts: { send: '3s' }, ...tls });
       const servername = 'shop.example.com';
       const client =
         form === 'TLS'
@@ -256,9 +256,9 @@ describe('time', () => {
   test('S4: an event stream with nothing to read outlasts all of these timeouts', async () => {
     await using upstream = await RecordingUpstream.start((_request, socket) => {
       socket.write('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfirst');
-      setTimeout(() => socket.write('later'), 1_500);
+      setTimeout(() => socket.write('later'), 2_500);
     });
-    const timeouts = { send: '100ms', keepAlive: '100ms', headers: '100ms', transfer: '500ms' };
+    const timeouts = { send: '200ms', keepAlive: '1s', headers: '1s', transfer: '1s' };
     await using gateway = await startListener(upstream, { timeouts });
     expect((await rawRequest(gateway.port, get('/'))).body.toString()).toBe('firstlater');
   });
@@ -268,7 +268,7 @@ describe('time', () => {
       socket.write('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfirst');
       setTimeout(() => socket.write('later'), 700);
     });
-    await using gateway = await startListener(upstream, { timeouts: { send: '200ms', keepAlive: '200ms' } });
+    await using gateway = await startListener(upstream, { timeouts: { send: '200ms' } });
     expect((await rawRequest(gateway.port, get('/'))).body.toString()).toBe('firstlater');
   });
 });

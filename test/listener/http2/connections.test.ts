@@ -155,7 +155,7 @@ describe('time', () => {
 
   test('S8: an idle connection is closed with GOAWAY, and PINGs or a partial head do not keep it open', async () => {
     await using upstream = await RecordingUpstream.start();
-    await using gateway = await start(upstream, open({ timeouts: { keepAlive: '200ms', headers: '200ms' } }));
+    await using gateway = await start(upstream, open({ timeouts: { keepAlive: '1s', headers: '1s' } }));
     await using quiet = await RawHttp2.open(gateway.port);
     expect((await quiet.request(1, get('/'))).status).toBe(200);
     expect(await quiet.ended()).toBe(CODE.none);
@@ -182,7 +182,7 @@ describe('time', () => {
 
   test('S4: the time of a whole request is bounded, however fast its body arrives', async () => {
     await using upstream = await RecordingUpstream.start(() => {});
-    await using gateway = await start(upstream, open({ timeouts: { transfer: '400ms', headers: '400ms' } }));
+    await using gateway = await start(upstream, open({ timeouts: { transfer: '1s', headers: '1s' } }));
     await using connection = await RawHttp2.open(gateway.port);
     connection.write(headersFrame(1, post('/'), 0));
     const flow = setInterval(() => connection.write(frame(FRAME.data, 0, 1, 'x')), 20);
@@ -230,7 +230,7 @@ describe('time', () => {
 
   test('DOS-04: a client that reads nothing at all is closed', async () => {
     await using upstream = await RecordingUpstream.start(LARGE);
-    const timeouts = { send: '200ms', keepAlive: '200ms', headers: '200ms' };
+    const timeouts = { send: '200ms', keepAlive: '1s', headers: '1s' };
     await using gateway = await start(upstream, open({ timeouts }));
     await using connection = await RawHttp2.open(gateway.port);
     connection.write(frame(FRAME.settings, 0, 0, Buffer.concat([Buffer.of(0, 4), uint32(0x7fffffff)])));
@@ -244,9 +244,9 @@ describe('time', () => {
   test('S4: a stream with nothing to read outlasts all of these timeouts', async () => {
     await using upstream = await RecordingUpstream.start((_request, socket) => {
       socket.write('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfirst');
-      setTimeout(() => socket.write('later'), 800);
+      setTimeout(() => socket.write('later'), 2_500);
     });
-    const timeouts = { send: '100ms', keepAlive: '100ms', headers: '100ms', transfer: '300ms' };
+    const timeouts = { send: '200ms', keepAlive: '1s', headers: '1s', transfer: '1s' };
     await using gateway = await start(upstream, open({ timeouts }));
     await using client = Http2Client.plain(gateway.port);
     expect((await client.get('/')).body).toBe('firstlater');
@@ -262,7 +262,7 @@ describe('numbers', () => {
     'DATA that ends a connection after a GOAWAY %s leaves no request behind',
     async (_whose, limits, first) => {
       await using upstream = await RecordingUpstream.start(() => {});
-      await using gateway = await start(upstream, open({ limits, timeouts: { send: '100ms', headers: '100ms' } }));
+      await using gateway = await start(upstream, open({ limits, timeouts: { send: '100ms', headers: '1s' } }));
       await using client = await RawHttp2.open(gateway.port);
       client.write(headersFrame(1, get('/x')), ...first);
       await upstream.received(1);
@@ -277,7 +277,7 @@ describe('numbers', () => {
   test('a client that has sent GOAWAY but acknowledges SETTINGS may finish a slow request', async () => {
     await using upstream = await RecordingUpstream.start();
     const clocks = new TestClocks();
-    const config = { listeners: { public: { address: '127.0.0.1:0', ...open({ timeouts: { headers: '100ms' } }) } } };
+    const config = { listeners: { public: { address: '127.0.0.1:0', ...open({ timeouts: { headers: '1s' } }) } } };
     await using gateway = await startGateway({ upstream: upstream.origin, routes: [PUBLIC_ROUTE], config, clocks });
     await using client = Http2Client.plain(gateway.port);
     let settings = 0;
