@@ -166,7 +166,7 @@ describe('docs/limits.md', () => {
       ['a question over gRPC', [defaultOf('listeners.grpcAuthorizer.maxMessageBytes')]],
       [
         'questions in progress on one gRPC connection',
-        [GRPC_STREAMS, constantOf('listener/grpc/server.ts', 'maxSessionMemory')],
+        [GRPC_STREAMS, constantOf('listener/grpc/server.ts', 'maxConnectionMemory')],
       ],
       ['a WebSocket', []],
       ['requests in progress on one connection', [front('limits.maxConcurrentStreams')]],

@@ -40,7 +40,11 @@ export interface GrpcServices {
 }
 
 /** Limits of one connection, in place of those of the public listener: a proxy asks for many clients on each. */
-const LIMITS = { maxConcurrentStreams: 1_000, maxSessionMemory: 64 * 1024 * 1024, maxRequestsPerConnection: 0 };
+const LIMITS = {
+  maxConcurrentStreams: 1_000,
+  maxConnectionMemory: 64 * 1024 * 1024,
+  maxRequestsPerConnection: 0,
+} satisfies Partial<Http1Settings['limits']>;
 /** A proxy abandons a question whenever its client leaves: a limit would let that client cut it off from the gateway. */
 const OF_PROXY = { maxStreamResets: 2 ** 30 };
 

@@ -240,6 +240,24 @@ describe('limits', () => {
     expect(await gateway.metrics.text()).toContain('sallyport_connections_refused_total{reason="client"} 0\n');
   });
 
+  test('a connection has memory for many answers, whatever limits.maxConnectionMemory is', async () => {
+    await using gateway = await start({}, {}, { limits: { maxConnectionMemory: '1MiB' } });
+    // A client that takes no part of any answer but its head.
+    const client = connectHttp2(`http://127.0.0.1:${portOf(gateway)}`, { settings: { initialWindowSize: 0 } });
+    const question = attributesOf(['sec-fetch-mode: navigate', 'accept: text/html'], { path: '/nowhere' });
+    const message = CheckClient.method.requestSerialize({ attributes: { request: { http: question } } });
+    const fields = Object.fromEntries(FIELDS);
+    const outcomes: string[] = [];
+    for (let asked = 1; asked <= 400; asked += 1) {
+      const call = client.request(fields).end(Buffer.concat([Buffer.of(0), uint32(message.length), message]));
+      call.once('response', () => outcomes.push('answered')).once('error', () => outcomes.push('refused'));
+      if (asked % 100 === 0)
+        await until(() => outcomes.length === asked || outcomes.includes('refused'), 'all have an answer');
+    }
+    expect(new Set(outcomes)).toEqual(new Set(['answered']));
+    client.destroy();
+  });
+
   test('an HTTP/1.1 connection is not served', async () => {
     await using gateway = await start();
     await using connection = await RawConnection.open(portOf(gateway));
