@@ -112,9 +112,9 @@ export function testSealedTokens(
       await until(async () => (await store.sessions.read(handle)) === null, 'the session is gone');
       await until(async () => (await other.get(handle)) === null, 'the tokens are gone');
 
-      const short = await sealed(3_000);
+      const short = await sealed(2_000);
       await store.sessions.touch(short.handle, Date.now(), HOUR_MS);
-      const lapsesAtMs = Date.now() + 3_000;
+      const lapsesAtMs = Date.now() + 2_000;
       await until(() => Date.now() > lapsesAtMs, 'the first time to live is over');
       expect(await valueIn(short.other, short.handle)).toBe('first');
     });

@@ -1,7 +1,8 @@
 /**
  * The tiers of the tests. The tier of a file follows from its imports, direct or through other files of the test tree,
  * so that there is no list to maintain: `shipping` is a folder, what can start any other process is `e2e`, what can
- * start Redis is `redis`, what starts whole gateways in its own process is `gateway`, and the rest is `unit`.
+ * start Redis is `redis`, what runs whole gateways, identity providers or password hashes in its own process is `gateway`,
+ * and the rest, the fast ones, is `unit`.
  */
 
 import { existsSync, globSync, readFileSync } from 'node:fs';
@@ -12,7 +13,11 @@ export type Tier = 'unit' | 'gateway' | 'redis' | 'e2e' | 'shipping';
 const ROOT = join(import.meta.dirname, '../../..');
 const TESTS = join(ROOT, 'test');
 const REDIS = join(TESTS, 'support/redis.ts');
-const GATEWAY = join(TESTS, 'support/gateway.ts');
+const GATEWAY = [
+  'test/support/gateway.ts',
+  'test/support/providers/identity-provider.ts',
+  'src/endpoints/login/password/hash.ts',
+].map((name) => join(ROOT, name));
 const STARTS_PROCESSES = ['node:child_process', 'playwright-core'];
 /** Imports of values; types are erased. */
 const IMPORT = /^(?:import|export)\s(?!type\s)[^'"]*?from\s*'([^']+)'|^import\s*'([^']+)'/gm;
@@ -32,7 +37,7 @@ function tierOf(file: string, importsOf: Map<string, readonly string[]>): Tier {
   reach(join(ROOT, file), importsOf, reached);
   if (STARTS_PROCESSES.some((name) => reached.has(name))) return 'e2e';
   if (reached.has(REDIS)) return 'redis';
-  return reached.has(GATEWAY) ? 'gateway' : 'unit';
+  return GATEWAY.some((name) => reached.has(name)) ? 'gateway' : 'unit';
 }
 
 /** Collects the direct and indirect imports of a file: paths of the test tree, names of packages. */
