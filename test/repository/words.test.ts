@@ -49,6 +49,7 @@ describe('habits of prose are found in documents and comments, words of the glos
     ['src/a.ts', '/** A token of ours. */', ['1 of ours']],
     ['src/a.ts', '/**\n * A token.\n *\n * Somebody has it.\n */', ['4 somebody']],
     ['src/a.ts', 'const html = `\n  whoever\n`', []],
+    ['test/a.test.ts', 'await redis.kill();\n// Whoever asks is refused.', ['2 whoever']],
   ] as const)('in %s: %j', (path, text, words) => {
     expect(found(path, text)).toEqual(words);
   });
