@@ -180,19 +180,6 @@ describe('CFG-07', () => {
     const { loaded } = load(MINIMAL.replace('path: /', 'path: "/a.b+c"'));
     expect(loaded?.config.routes[0]?.match.path).toEqual(['/a.b+c']);
   });
-
-  test('10,000 routes load, and the unreachable one is found', () => {
-    const routes = Array.from(
-      { length: 10_000 },
-      (_, n) => `  - { id: r${n}, match: { path: /s${n % 100}/p${n} }, credential: none, upstream: app }`,
-    );
-    const lost = ['exactPath: /lost', 'path: "/lost/*"', 'path: /lost'].map(
-      (match, n) => `  - { id: lost${n}, match: { ${match} }, credential: none, upstream: app }`,
-    );
-    const { loaded, problems } = load(`${MINIMAL}${[...routes, ...lost].join('\n')}\n`);
-    expect(loaded?.config.routes).toHaveLength(10_004);
-    expect(problems).toMatchObject([{ code: 'routes/unreachable', line: 10_009 }]);
-  });
 });
 
 test('a finding has its line and column, after comments and empty lines too', () => {
