@@ -6,7 +6,7 @@ import type { DenialReason } from '../errors.ts';
 import type { AdminListenerConfig } from './section.ts';
 import type { AdminToken } from './token-file.ts';
 
-const HOST_PATTERN = /^(\[[0-9a-f:.]+\]|[a-z0-9_.-]*[a-z0-9_-])\.?(?::\d{1,5})?$/;
+const HOST_PATTERN = /^(\[[0-9a-f:.]+\]|[a-z0-9_.-]*[a-z0-9_-])\.?(?::\d{0,5})?$/;
 
 /** Lets requests through that present the admin token and were sent to a name of the admin listener. */
 export class AdminGuard {

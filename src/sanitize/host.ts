@@ -18,9 +18,12 @@ interface CanonicalHost {
 const HOST_MISSING = new Denial('request_malformed', 'Host header missing');
 const HOST_MALFORMED = new Denial('request_malformed', 'Host header malformed');
 
-/** RFC 9110 §7.2: uri-host [ ":" port ]; a registered name without escapes, or an IPv6 address in brackets. */
+/**
+ * RFC 9110 §7.2: uri-host [ ":" port ]; a registered name without escapes, or an IPv6 address in brackets. An empty port is the
+ * default one (RFC 3986 §6.2.3).
+ */
 const HOST_PATTERN =
-  /^(?<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?\.?)(?::(?<port>[1-9]\d{0,4}))?$/;
+  /^(?<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?\.?)(?::(?<port>[1-9]\d{0,4})?)?$/;
 
 /** Results of earlier calls. Bounded: an attacker chooses the keys. */
 const known = new Map<string, CanonicalHost | Denial>();

@@ -19,6 +19,11 @@ describe('canonicalHost', () => {
     );
   });
 
+  test('RFC 3986 §6.2.3: an empty port is the default one', () => {
+    for (const host of ['shop.example.com', '[::1]'])
+      expect(canonicalHost(`${host}:`)).toEqual({ name: host, authority: host });
+  });
+
   test('is idempotent, and the URL parser reads its result the same way', () => {
     const pieces = fc.constantFrom(
       'a',
