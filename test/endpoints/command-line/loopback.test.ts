@@ -1,7 +1,7 @@
 /** Logins from a terminal through the browser on the same computer (RFC 8252). */
 
 import { decodeJwt, decodeProtectedHeader } from 'jose';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { PUBLIC_ORIGIN } from '../../support/gateway.ts';
 import { RecordingUpstream } from '../../support/recording-upstream.ts';
 import { events, Files, jsonOf, metricValue, NAVIGATION } from '../login/fixture.ts';
@@ -95,16 +95,19 @@ describe('a terminal login through the browser', () => {
     expect(answer.headers.get('location')).toBe(`/auth/authorize?${new URLSearchParams(parameters)}`);
   });
 
-  test('that the user refuses returns access_denied to the program', async () => {
+  test('that the user refuses returns access_denied to the program and leaves no code', async () => {
     await using stage = await CommandLineStage.start();
     const cookie = await stage.login.cookieOf('alice');
     const { parameters } = newAttempt();
     const page = await stage.ask(parameters, cookie);
+    const kept = vi.spyOn(stage.login.gateway.gateway.store.codes, 'add');
     const answer = await stage.submit('/auth/authorize', { ...fieldsOf(page), decision: 'deny' }, cookie);
     expect(answer.status).toBe(303);
     expect(answer.headers.get('location')?.startsWith(`${REDIRECT_URI}?`)).toBe(true);
     const told = Object.fromEntries(locationOf(answer).searchParams);
     expect(told).toMatchObject({ error: 'access_denied', state: parameters['state'], iss: PUBLIC_ORIGIN });
+    expect(told).not.toHaveProperty('code');
+    expect(kept).not.toHaveBeenCalled();
     expect(events(stage.login, 'command_line_denied')).toMatchObject([{ subject: 'alice' }]);
   });
 
