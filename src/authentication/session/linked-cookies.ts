@@ -1,7 +1,7 @@
 /**
  * Linked cookies: the session cookies of origins at which nobody logs in (docs/adr/0021-one-login-for-several-origins.md).
  * Each is a separate secret for one session on one origin. The store keeps the session id encrypted under that secret, so a copy
- * of the store opens nothing, and a cookie that leaks from one origin is useless on the others.
+ * of the store opens nothing, and a linked cookie that leaks from one origin is useless on the others.
  *
  * A link lasts as long as its session can. It is never deleted early: without the session it is useless.
  */

@@ -1,7 +1,7 @@
 /** Several origins of one gateway, one login: a code hands it over, and each origin has its own cookie. */
 
 import { decodeJwt } from 'jose';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Page } from '../../../support/browsers/plain-browser.ts';
 import { TestClocks } from '../../../support/clocks.ts';
 import { parseTestConfig } from '../../../support/gateway.ts';
@@ -338,8 +338,10 @@ test('P4: a custom login page on the login origin serves all origins through its
 });
 
 describe('a flood', () => {
-  test('of hand-overs or codes from one network gets 429', async () => {
+  test('of hand-overs or codes from one network gets 429 before anything is stored', async () => {
     await using throttled = await OriginsStage.start({ login: { throttle: { startsPerAddress: 3 } } });
+    const { loginTransactions, codes } = throttled.login.gateway.gateway.store;
+    const kept = [vi.spyOn(loginTransactions, 'add'), vi.spyOn(codes, 'add')];
     const browser = throttled.browser();
     const begin = () => browser.step(`${SHOP}/auth/login?return_to=/orders`);
     const statuses: number[] = [];
@@ -350,6 +352,8 @@ describe('a flood', () => {
       Number(refused.headers['retry-after']) > 0,
       refused.body.includes('href="/auth/login?return_to=%2Forders"'),
     ]).toEqual([true, true]);
+    // The first of the three only gets the cookie of the browser.
+    expect(kept.map(({ mock }) => mock.calls.length)).toEqual([2, 0]);
 
     const secret = 'A'.repeat(43);
     const cookie = (await throttled.login.gateway.cookie('alice')).replace('Cookie: ', '');
@@ -361,6 +365,7 @@ describe('a flood', () => {
         })
       ).status;
     expect([await give(), await give(), await give(), await give()]).toEqual([302, 302, 302, 429]);
+    expect(kept.map(({ mock }) => mock.calls.length)).toEqual([2, 3]);
   });
 });
 
@@ -393,7 +398,7 @@ describe('cookies', () => {
     expect([page.status, page.body.includes('Cookie missing')]).toEqual([400, true]);
   });
 
-  test('a session opened on an origin itself stays valid there when a reload adds a login origin', async () => {
+  test('a session opened on an origin itself stays valid in the browser there, and only there, after a reload', async () => {
     const gateway = stage.login.gateway;
     const line = await gateway.cookie('carol');
     const ask = async (origin: string) =>
@@ -405,6 +410,7 @@ describe('cookies', () => {
     const sections = { ...own.login.gateway.gateway.config.login, origin: LOGIN };
     await own.login.gateway.apply({ ...own.login.gateway.gateway.config, login: sections });
     expect(await sessionStatus(browser, SHOP)).toBe(200);
+    for (const other of [LOGIN, ADMIN]) expect([other, await sessionStatus(browser, other)]).toEqual([other, 401]);
     expect(parseTestConfig({ config: { publicOrigin: ORIGINS } }).login.origin).toBeUndefined();
   });
 });
