@@ -1,5 +1,5 @@
 import { generateKeyPair, SignJWT } from 'jose';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { TestClocks } from '../../support/clocks.ts';
 import {
   AS_ORDERS,
@@ -323,10 +323,19 @@ describe('failed authentications', () => {
     expect(errorOf(await stage.token(OWN, WRONG, attacker))).toEqual([401, 'invalid_client']);
   });
 
-  test('do not include many right ones in parallel', async () => {
+  test('do not include many right ones in parallel, which ask the store nothing', async () => {
     await using stage = await TokenStage.start({ tokenEndpoint: { throttle: { freeAttemptsPerClient: 1 } } });
+    const { attempts, once, codes, sessions } = stage.gateway.gateway.store;
+    const questions = [
+      vi.spyOn(attempts, 'begin'),
+      vi.spyOn(attempts, 'succeeded'),
+      vi.spyOn(once, 'use'),
+      vi.spyOn(codes, 'read'),
+      vi.spyOn(sessions, 'read'),
+    ];
     const answers = await Promise.all(Array.from({ length: 50 }, () => stage.token(OWN, AS_ORDERS)));
     expect(answers.map(({ status }) => status)).toEqual(Array(50).fill(200));
+    for (const question of questions) expect(question).not.toHaveBeenCalled();
   });
 
   test('with unknown ids count together per address, and slow no existing client', async () => {
