@@ -90,6 +90,19 @@ describe('token exchange', () => {
     expect(notes).toEqual(['subject token: ends within a second', 'subject token: not a live token of this gateway']);
   });
 
+  test('issues a token that ends no later than its session', async () => {
+    using edge = await TokenAuthority.create('https://edge.example');
+    await using stage = await TokenStage.start({
+      issuers: { edge: { ...edge.config, audience: 'orders' } },
+      tokenEndpoint: { exchangeLifetime: '1h', subjectIssuers: [{ issuer: 'edge', sharesSessions: true }] },
+    });
+    const short = { subject: 'amy', user: {}, method: 'backend', device: '', lifetimeMs: 120_000 } as const;
+    const { record } = await stage.gateway.gateway.sessions.open(short);
+    const presented = await edge.token({ sub: 'amy', aud: 'orders', sid: record.handle }, 600);
+    const { exp } = await stage.verified(accessTokenOf(await stage.exchange(presented)));
+    expect(exp! * 1_000).toBeLessThanOrEqual(record.expiresAtMs);
+  });
+
   test('uses the client’s only audience when none is requested', async () => {
     await using stage = await TokenStage.start();
     const forStock = accessTokenOf(await stage.exchange(await stage.userToken()));
@@ -349,11 +362,6 @@ describe('a subject token', () => {
     expect(notes).toEqual([false, true, true, true]);
     const { sid } = decodeJwt(await shared.userToken('bob'));
     expect(errorOf(await shared.exchange(await token({ sid })))).toEqual([400, 'invalid_request']);
-    const short = { subject: 'amy', user: {}, method: 'backend', device: '', lifetimeMs: 30_000 } as const;
-    const { record } = await shared.gateway.gateway.sessions.open(short);
-    const amys = await token({ sub: 'amy', sid: record.handle });
-    const { exp } = await shared.verified(accessTokenOf(await shared.exchange(amys)));
-    expect(exp! * 1_000).toBeLessThanOrEqual(record.expiresAtMs);
     const bobs = await shared.verified(accessTokenOf(await shared.exchange(await token({ sub: 'bob', sid }))));
     expect(bobs).toMatchObject({ sub: 'bob', sid });
   });
