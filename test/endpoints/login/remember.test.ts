@@ -164,13 +164,18 @@ describe('without session.remember', () => {
     expect([json.status, reasonOf(json)]).toEqual([400, 'body_malformed']);
   });
 
-  test('a session that was remembered before can still be logged out', async () => {
+  test('a session remembered before a reload has the idle timeout of any other, and can be logged out', async () => {
     const clocks = new TestClocks();
-    await using stage = await LoginStage.start({ clocks });
-    const record = { subject: 'alice', user: {}, method: 'password', device: '', remembered: true } as const;
-    const { sessionId } = await stage.gateway.gateway.sessions.open(record);
-    const cookie = `Cookie: __Host-sid=${sessionId}`;
+    await using stage = await LoginStage.start({ clocks, config: REMEMBER });
+    const login = async () => `Cookie: __Host-sid=${sessionIdIn(await stage.submit({ ...FIELDS, remember: 'yes' }))}`;
+    const [cookie, other] = [await login(), await login()];
+    const { config } = stage.gateway.gateway;
+    await stage.gateway.apply({ ...config, session: { ...config.session, remember: undefined } });
     expect((await stage.send('POST', '/auth/logout', [cookie, ...FROM_OUR_PAGE])).status).toBe(303);
     expect((await stage.get('/auth/session', cookie)).status).toBe(401);
+    clocks.advance(30 * 60_000 - 1);
+    expect((await stage.get('/auth/session?prolong=no', other)).status).toBe(200);
+    clocks.advance(1);
+    expect((await stage.get('/auth/session', other)).status).toBe(401);
   });
 });
