@@ -159,6 +159,18 @@ const ROWS: readonly Row[] = [
   },
   {
     id: 'COK-20',
+    what: 'a session id in Authorization opens no session',
+    bytes: head('GET /x', 'Authorization: Bearer {bob}'),
+    expect: { status: 401, reason: 'credential_missing', connection: 'in-sync' },
+  },
+  {
+    id: 'COK-20',
+    what: 'a session id in Authorization beside the session cookie is refused',
+    bytes: head('GET /x', `Cookie: ${SID}`, 'Authorization: Bearer {bob}'),
+    expect: { status: 400, reason: 'credential_conflict', connection: 'in-sync' },
+  },
+  {
+    id: 'COK-20',
     what: 'a session id as a WebSocket subprotocol is ignored',
     bytes: asUpgrade(head('GET /x', 'Sec-WebSocket-Protocol: sid, {bob}')),
     expect: { ...NO_SESSION, connection: 'closed' },

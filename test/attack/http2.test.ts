@@ -211,7 +211,10 @@ describe('§2.6 HTTP/2', () => {
     upstream = await RecordingUpstream.start();
     gateway = await startGateway({
       upstream: upstream.origin,
-      routes: [{ id: 'public', match: { path: '/' }, credential: 'none' }],
+      routes: [
+        { id: 'public', match: { path: '/' }, credential: 'none' },
+        { id: 'user', match: { path: '/user' }, credential: 'session' },
+      ],
       config: {
         listeners: {
           public: { address: '127.0.0.1:0', http2: true, limits: { maxStreamResets: 40, maxControlFrames: 200 } },
@@ -279,11 +282,15 @@ describe('§2.6 HTTP/2', () => {
   });
 
   test.each(['a\0b', 'a\r\nb: c', 'a\nb', 'a\rb', ' a', 'a ', '\x01', 'a\x7f'])(
-    'H2-06: a header with the value %j does not reach the upstream',
+    'H2-06: a header with the value %j reaches no stage and no upstream',
     async (value) => {
       await using connection = await RawHttp2.open(gateway.port);
       await connection.request(1, [...GET, ['x-bad', value], ['x-good', '1']]);
       await connection.request(3, [...GET, ['x bad', '1'], ['x:bad', '1'], ['', '1']]);
+      // Two credentials would be refused.
+      const [path, cookie] = [get('/user'), ['cookie', `__Host-sid=${await gateway.sessionId()}`] as const];
+      expect((await connection.request(5, [...path, cookie, ['authorization', value]])).status).toBe(200);
+      expect((await connection.request(7, [...path, cookie, ['authorization', 'a']])).status).toBe(400);
       expect(upstream.problems).toEqual([]);
       expect(upstream.text).toContain('x-good: 1');
       // Not `bad` alone: a request id is hexadecimal.
@@ -305,12 +312,15 @@ describe('§2.6 HTTP/2', () => {
     expect(upstream.last.values('te')).toEqual(fields.some(([name]) => name === 'te') ? ['trailers'] : []);
   });
 
-  test('RFC 9113 §8.2.3: a session cookie in one of several Cookie fields is found', async () => {
+  test('RFC 9113 §8.2.3: a session cookie in one of several Cookie fields is found, in two of them refused', async () => {
     await using connection = await RawHttp2.open(gateway.port);
     const sid = `__Host-sid=${await gateway.sessionId()}`;
     const crumbs = (...values: string[]) => values.map((value): Field => ['cookie', value]);
-    expect((await connection.request(1, [...GET, ...crumbs('a=1', sid, 'b=2')])).status).toBe(200);
+    expect((await connection.request(1, [...get('/user'), ...crumbs('a=1', sid, 'b=2')])).status).toBe(200);
     expect(upstream.last.values('cookie')).toEqual(['a=1; b=2']);
+    const twice = await connection.request(3, [...get('/user'), ...crumbs(sid, 'a=1', sid)]);
+    expect(twice).toMatchObject(refused(401, 'session_invalid'));
+    expect(upstream.requests).toHaveLength(1);
     expect(upstream.text).not.toContain(sid);
   });
 

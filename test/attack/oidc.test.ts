@@ -3,7 +3,7 @@
  * provider misbehaves in one way per row, the client is a browser or an attacker's program, and the gateway is whole.
  */
 
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import type { PlainBrowser } from '../support/browsers/plain-browser.ts';
 import { HOST, PUBLIC_ORIGIN } from '../support/gateway.ts';
 import { rawRequest, requestHead } from '../support/raw-client.ts';
@@ -295,15 +295,17 @@ describe('OIDC-09: provider errors', () => {
 
 // OIDC-14 is in test/endpoints/login/oidc/many-logins.test.ts.
 describe('OIDC-19: many logins', () => {
-  test('OIDC-19: navigations without a cookie get a cookie test and cause no request to the provider', async () => {
+  test('OIDC-19: navigations without a cookie put nothing into the store and ask nothing of the provider', async () => {
     await using stage = await OidcStage.start();
     await stage.logIn(stage.browser());
     const before = stage.provider.calls.length;
+    const kept = vi.spyOn(stage.gateway.gateway.store.loginTransactions, 'add');
     const start = `${PUBLIC_ORIGIN}/auth/login?provider=corporate`;
     const answers = await Promise.all(Array.from({ length: 100 }, () => stage.browser().step(start)));
     const locations = new Set(answers.map(({ status, headers }) => `${status} ${headers.location}`));
     expect([...locations]).toEqual([expect.stringMatching(/^302 \/auth\/login\?.*cookie=1/)]);
     expect(stage.provider.calls).toHaveLength(before);
+    expect(kept).not.toHaveBeenCalled();
   });
 
   test('OIDC-19: logins beyond the limit of a network are refused with Retry-After', async () => {
