@@ -7,6 +7,7 @@ import { HOST, startGateway } from '../support/gateway.ts';
 import { RawConnection, rawRequest, requestHead } from '../support/raw-client.ts';
 import { RawUpstream } from '../support/raw-upstream.ts';
 import { RecordingUpstream } from '../support/recording-upstream.ts';
+import { acceptHandshake, echoFrames, WebSocketClient } from '../support/websocket.ts';
 
 const get = (path = '/x') => requestHead('GET', path, [HOST]);
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
@@ -177,6 +178,25 @@ test('DOS-19: requests that time out free their places', async () => {
   const answers = await Promise.all([1, 2].map(() => rawRequest(gateway.port, get())));
   expect(answers.map(({ status }) => status)).toEqual([200, 200]);
   await expect.poll(() => upstream.openConnections).toBe(2);
+});
+
+test('an open WebSocket has no idle timeout', async () => {
+  const part = 'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart';
+  await using upstream = await RawUpstream.start((socket) => {
+    socket.once('data', (chunk: Buffer) => {
+      if (!/^upgrade:/im.test(chunk.toString('latin1'))) return void socket.write(part);
+      socket.unshift(chunk);
+      acceptHandshake(socket, (behind) => echoFrames(socket, behind));
+    });
+  });
+  await using gateway = await start(upstream.origin, { idle: '100ms' });
+  await using open = await WebSocketClient.open(gateway.port, '/x');
+  // An answer that began later is cut after the idle timeout.
+  await using connection = await RawConnection.open(gateway.port);
+  connection.write(get());
+  expect((await connection.remainder()).toString()).toMatch(/\r\n\r\npart$/);
+  open.send('still here');
+  expect(await open.text()).toBe('still here');
 });
 
 test('an unanswered WebSocket handshake is 504 after the first-byte timeout', async () => {
