@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { Denial } from '../../src/errors.ts';
 import { foldHeaderName } from '../../src/lib/http/header-name.ts';
 import { HeaderScanner } from '../../src/sanitize/headers.ts';
@@ -134,9 +134,17 @@ describe('owned headers', () => {
     );
   });
 
-  test('dropping the bounded cache of spellings changes no result', () => {
-    const one = scanner();
-    for (let at = 0; at < 10_000; at += 1) one.scan([`X-Spelling-${at}`, '1', `x_user_id`, 'mallory']);
+  test('the cache of spellings is bounded, and dropping it changes no result', () => {
+    const owned = new OwnedHeaders(['X-User-Id'], []);
+    const owns = vi.spyOn(owned, 'owns');
+    const one = new HeaderScanner(owned);
+    const judgements = () => {
+      one.scan(['X-Spelling-0', '1']);
+      return owns.mock.calls.filter(([name]) => name === 'X-Spelling-0').length;
+    };
+    expect([judgements(), judgements()]).toEqual([1, 1]);
+    for (let at = 1; at < 2_200; at += 1) one.scan([`X-Spelling-${at}`, '1', `x_user_id`, 'mallory']);
+    expect([judgements(), judgements()]).toEqual([2, 2]);
     const scan = one.scan(['X_User_Id', 'mallory', 'X-Fine', '1']);
     expect(scan instanceof Denial ? null : scan.forwarded).toEqual(['X-Fine', '1']);
   });
@@ -157,6 +165,21 @@ describe('Connection', () => {
         },
       ),
     );
+  });
+
+  test.each([
+    'Host',
+    'Authorization',
+    'Cookie',
+    'Content-Length',
+    'Transfer-Encoding',
+    'Connection',
+    'Proxy-Authorization',
+    'Origin',
+    'Sec-Fetch-Site',
+    'X-Forwarded-For',
+  ])('cannot list %s, which the gateway acts on', (name) => {
+    expect(scanner().scan(['X-A', '1', 'Connection', `x-a, ${name}`])).toMatchObject({ reason: 'request_ambiguous' });
   });
 
   test('is refused if it lists anything but names', () => {
