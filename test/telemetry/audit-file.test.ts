@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { AuditFile } from '../../src/telemetry/audit-file.ts';
-import { createLog } from '../../src/telemetry/log.ts';
+import { createLog, lossReports } from '../../src/telemetry/log.ts';
 import { CapturedLog } from '../support/gateway.ts';
 import { until } from '../support/until.ts';
 
@@ -15,12 +15,19 @@ function fixture() {
   const path = join(directory, 'audit.log');
   const log = new CapturedLog();
   const reports = { lost: 0, restored: [] as number[] };
+  const logger = createLog('debug', log);
+  const logged = lossReports('audit file', logger, {
+    inc: (lines) => {
+      reports.lost += lines;
+    },
+  });
   const open = () =>
-    new AuditFile(path, createLog('debug', log), {
-      onLost: (lines) => {
-        reports.lost += lines;
+    new AuditFile(path, logger, {
+      ...logged,
+      onRestored: (lost) => {
+        reports.restored.push(lost);
+        logged.onRestored(lost);
       },
-      onRestored: (lost) => reports.restored.push(lost),
     });
   return {
     path,
@@ -35,7 +42,7 @@ function fixture() {
   };
 }
 
-test('R1: records wait while the disk is full, then are written in order', () => {
+test('R1: records wait while the disk is full, then are written in order, and the log says both', () => {
   const { fill, open, free, read, log, reports } = fixture();
   fill();
   const file = open();
@@ -47,6 +54,9 @@ test('R1: records wait while the disk is full, then are written in order', () =>
   file.write('3\n');
   expect(read()).toBe('1\n2\n3\n');
   expect(reports).toEqual({ lost: 0, restored: [0] });
+  expect(log.records.slice(1)).toMatchObject([
+    { msg: 'log output can be written again', output: 'audit file', lost: 0 },
+  ]);
 });
 
 test('R1: waiting records are written once the disk has room, without another event', async () => {
