@@ -52,13 +52,14 @@ describe('a JWK Set', () => {
     ],
     ['JWT-07: a symmetric key with another type', () => ec({ k: 'AAAA', kid: 'x' }), /symmetric/],
     ['JWT-46: a private key', () => jwkOf(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey), /private/],
+    ['JWT-46: an RSA key with further primes', () => rsa(2_048, { oth: [] }), /private/],
     ['JWT-43: RSA with 1024 bits', () => rsa(1_024), /under 2048/],
     ['JWT-43: RSA with 2047 bits', () => rsa(2_047), /under 2048/],
     [
-      'JWT-43: RSA with 1024 bits and leading zeros',
+      'JWT-43: RSA with 512 bits and as many leading zeros as make it 2048',
       () => {
-        const n = Buffer.from(rsa(1_024).n ?? '', 'base64url');
-        return rsa(2_048, { n: Buffer.concat([Buffer.alloc(256), n]).toString('base64url') });
+        const n = Buffer.from(rsa(512).n ?? '', 'base64url');
+        return rsa(2_048, { n: Buffer.concat([Buffer.alloc(256 - n.length), n]).toString('base64url') });
       },
       /under 2048/,
     ],
