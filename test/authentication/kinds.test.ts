@@ -13,7 +13,7 @@ import { type CredentialRule, KINDS, NO_VERIFIERS } from '../../src/authenticati
 import { userPrincipal } from '../../src/authentication/session/sessions.ts';
 import { acceptWorkload } from '../../src/authentication/workload/kind.ts';
 import { WorkloadVerifier } from '../../src/authentication/workload/verifier.ts';
-import { Denial } from '../../src/errors.ts';
+import { Denial, REASONS } from '../../src/errors.ts';
 import { ANONYMOUS } from '../../src/principal.ts';
 import { HeaderScan } from '../../src/sanitize/headers.ts';
 import type { ScreenedRequest } from '../../src/sanitize/sanitize.ts';
@@ -151,7 +151,8 @@ describe('a rule', () => {
       expect(authenticator.authenticate(request(), rule)).toMatchObject(MISSING);
   });
 
-  test('refuses two credentials as a conflict, whichever it accepts, unless public', () => {
+  test('refuses two credentials with 400, whichever it accepts, unless public', () => {
+    expect(REASONS.credential_conflict.status).toBe(400);
     for (const rule of [
       service,
       optional,

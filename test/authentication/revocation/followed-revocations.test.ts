@@ -131,20 +131,22 @@ describe('a verifier', () => {
     expect(revoked.isRevoked({ jti: 'a' })).toBe(false);
   });
 
-  test('ends a stream once, whether its token was revoked before or after it opened', async () => {
+  test('ends a stream once, whether its token was revoked before, while or after it opened', async () => {
     const { store, revoked } = await following();
     const ended: string[] = [];
     store.follower?.onRevoked(store.token('before'));
-    for (const jti of ['before', 'after', 'never']) revoked.watch({ jti }, () => ended.push(jti));
+    for (const jti of ['before', 'while', 'after', 'never']) revoked.watch({ jti }, () => ended.push(jti));
     const stop = revoked.watch({ jti: 'closed' }, () => ended.push('closed'));
     stop();
+    store.follower?.onRevoked(store.token('while'));
     expect(ended).toEqual([]);
-    store.follower?.onRevoked(store.token('after'));
-    store.follower?.onRevoked(store.token('closed'));
+    await settled();
+    expect(ended).toEqual(['before', 'while']);
+    for (const jti of ['after', 'closed', 'while']) store.follower?.onRevoked(store.token(jti));
     await settled();
     store.follower?.onRevoked(store.token('another'));
     await settled();
-    expect(ended).toEqual(['before', 'after']);
+    expect(ended).toEqual(['before', 'while', 'after']);
   });
 
   test('stops following and retrying once it is closed', async () => {
