@@ -96,7 +96,7 @@ describe('a reload', () => {
     expect((await rawRequest(portOf(instance), get())).status).toBe(200);
   });
 
-  test('that moves or removes the listener reports that this needs a restart', async () => {
+  test('that adds, moves or removes the listener reports that this needs a restart', async () => {
     await using upstream = await RecordingUpstream.start();
     const destinations = [{ token: { service: {} } }];
     await using instance = await startInstance(options(upstream.origin, outboundSection(destinations)));
@@ -109,6 +109,12 @@ describe('a reload', () => {
     );
     expect(needRestart).toEqual(['outbound']);
     expect((await rawRequest(portOf(instance), get())).status).toBe(421);
+
+    const without = options(upstream.origin, undefined, { acceptWarnings: ['config/unused'] });
+    await using other = await startInstance(without);
+    const added = options(upstream.origin, outboundSection(destinations));
+    expect((await reload(other, added)).needRestart).toEqual(['outbound']);
+    expect(portOf(other)).toBe(0);
   });
 });
 

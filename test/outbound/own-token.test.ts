@@ -6,6 +6,7 @@ import { TestClocks } from '../support/clocks.ts';
 import { HOST } from '../support/gateway.ts';
 import { RawConnection, rawRequest, requestHead } from '../support/raw-client.ts';
 import { counted } from '../support/telemetry/counted.ts';
+import { until } from '../support/until.ts';
 import { acceptKey, handshake } from '../support/websocket.ts';
 import { OutboundStage } from './stage.ts';
 
@@ -97,12 +98,20 @@ describe('a call', () => {
     }
   });
 
-  test('sends its complete body', async () => {
+  test('has its body and its answer streamed', async () => {
     await using stage = await OutboundStage.start({ destinations: [SERVICE] });
-    const body = 'x'.repeat(100_000);
-    const head = requestHead('POST', '/', ['Host: orders.internal', `Content-Length: ${body.length}`]);
-    expect((await rawRequest(stage.port, head + body)).status).toBe(200);
-    expect(stage.orders.last.body.toString()).toBe(body);
+    stage.orders.answer = (_request, socket) => void socket.write('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfirst');
+    await using connection = await RawConnection.open(stage.port);
+    const part = 'x'.repeat(50_000);
+    connection.write(requestHead('POST', '/', ['Host: orders.internal', `Content-Length: ${2 * part.length}`]));
+    connection.write(part);
+    await until(() => stage.orders.text.endsWith(part), 'the destination has the first half');
+    connection.write(part);
+    const answer = await connection.response({ isHead: true });
+    expect([answer.status, (await connection.bytes(5)).toString()]).toEqual([200, 'first']);
+    stage.orders.writeToAll('other');
+    expect((await connection.bytes(5)).toString()).toBe('other');
+    expect(stage.orders.last.body.toString()).toBe(part + part);
   });
 
   test('opens a WebSocket with its destination’s token, unless the destination forbids it', async () => {
