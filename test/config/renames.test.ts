@@ -149,13 +149,19 @@ describe('loading', () => {
     expect(load(PRESENT).loaded).not.toBeNull();
   });
 
-  test('every former name is understood, with a warning at its place', () => {
+  test('every former name is understood, with a warning at its place that names the present one', () => {
     const { loaded, problems, source } = load(everyFormer);
     expect(loaded?.effective).toEqual(load(PRESENT).loaded?.effective);
     expect(loaded?.hash).toBe(load(PRESENT).loaded?.hash);
     const found = problems.filter(isFormer);
     // Two routes have the same former key.
     expect(found).toHaveLength(ROWS + 1);
+    const keys = RENAMES.keys.map(({ from, to }) => `${from} is now ${to}`);
+    const values = RENAMES.values.flatMap(({ values }) =>
+      Object.entries(values).map(([former, present]) => `"${former}" is now written "${present}"`),
+    );
+    const messages = found.map(({ message }) => message.replace(/\[\d+\]/g, '[]').replace(/^.*: (?=")/, ''));
+    expect(new Set(messages)).toEqual(new Set([...keys, ...values]));
     for (const { line, column, endColumn, severity, hint, path } of found) {
       const shown = source.shownLine(line).slice(column - 1, endColumn - 1);
       expect([severity, hint]).toEqual(['warning', '"sallyport migrate" rewrites it']);
