@@ -129,8 +129,8 @@ export class Listener implements ExchangeListener, Omit<ListenerServer, 'drain'>
     else this.#queue.take(exchange);
   }
 
-  /** Takes an exchange whose head its server refuses. */
-  refuse(exchange: Exchange, denial: Denial): void {
+  /** Takes an exchange whose head its server refuses, so that it is answered and recorded like any other. */
+  acceptRefused(exchange: Exchange, denial: Denial): void {
     this.#inFlight += 1;
     exchange.handler.begun();
     exchange.handler.refuse(exchange, denial);
@@ -143,8 +143,8 @@ export class Listener implements ExchangeListener, Omit<ListenerServer, 'drain'>
     if (this.#inFlight === 0) this.#onIdle?.();
   }
 
-  /** Reports a request that its server refused before it became an exchange. */
-  refused(refusal: EarlyRefusal): void {
+  /** Records a request that its server refused before it became an exchange. */
+  recordRefusal(refusal: EarlyRefusal): void {
     this.recorder.refused(refusal, this);
   }
 

@@ -288,7 +288,7 @@ export class Forwarding implements RequestHandler, OpenStream, Abortable, Waitin
       }
       return;
     }
-    if (status === 401 && this.#mayRenewToken()) {
+    if (status === 401 && this.#dropRefusedToken()) {
       this.#isTokenRefused = true;
       controller.abort(TOKEN_REFUSED);
       return;
@@ -399,8 +399,12 @@ export class Forwarding implements RequestHandler, OpenStream, Abortable, Waitin
     this.#dispatch(failed);
   }
 
-  /** Drops the token that was refused in any case. A body that has been read cannot be sent again. */
-  #mayRenewToken(): boolean {
+  /**
+   * Drops the token that the server has answered with 401, unless this request was sent again already.
+   *
+   * @returns whether to send the request again with another token; not if it has a body, which cannot be read again
+   */
+  #dropRefusedToken(): boolean {
     if (this.#forward.token === null || this.#hasRetried) return false;
     return this.#forward.tokens.refused?.(this.#forward.permit, this.#forward.token) === true && this.#body === null;
   }

@@ -83,7 +83,7 @@ function checkMethod(listener: Listener, limits: HeaderLimits): GrpcMethod {
 
 function refuseQuestion(listener: Listener, { reason, note }: Denial, client: string, reply: CheckReply): void {
   const id = randomHex(32);
-  listener.refused({ id, reason, note: note ?? '', client });
+  listener.recordRefusal({ id, reason, note: note ?? '', client });
   reply.exchange = { id, reason, route: null, clientLeft: nothing, finish: nothing };
   const { mediaType, body } = listener.handler.unread(reason, id, false);
   reply.begin(REASONS[reason].status, [

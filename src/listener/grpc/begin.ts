@@ -12,7 +12,7 @@ import type { CallFailure } from './messages.ts';
 
 /** What calls are begun with. */
 export interface CallSettings {
-  readonly listener: Pick<Listener, 'refused'>;
+  readonly listener: Pick<Listener, 'recordRefusal'>;
   /** By path. */
   readonly methods: ReadonlyMap<string, GrpcMethod>;
   readonly maxMessageBytes: number;
@@ -38,7 +38,7 @@ export const callsOn =
   (reply, head, { address }, startedMs) => {
     if (head.denial !== null) {
       const { reason, note } = head.denial;
-      listener.refused({ id: randomHex(32), reason, note: note ?? '', client: address });
+      listener.recordRefusal({ id: randomHex(32), reason, note: note ?? '', client: address });
       refuseRequest(reply, REASONS[reason].status);
       return;
     }

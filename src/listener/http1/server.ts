@@ -315,7 +315,7 @@ export class Http1Server implements ListenerServer {
   #refuse(stream: Duplex, socket: Socket, { reason, note, isFromPerson }: Refused): void {
     const connection = this.#connectionOf(socket);
     const refusal = { id: randomHex(32), reason, note, client: connection.peer.address };
-    this.#listener.refused(refusal);
+    this.#listener.recordRefusal(refusal);
     const answer = this.#listener.handler.unread(reason, refusal.id, isFromPerson);
     refuseConnection(stream, refusal, answer, () => connection.replyUnderWay);
   }

@@ -96,5 +96,5 @@ const exchangesOn =
     const exchange = new Exchange(listener, reply, head, peer, nowMs);
     reply.carried = exchange;
     if (head.denial === null) listener.accept(exchange);
-    else listener.refuse(exchange, head.denial);
+    else listener.acceptRefused(exchange, head.denial);
   };
