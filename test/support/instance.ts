@@ -120,7 +120,8 @@ export class TestInstance implements AsyncDisposable {
 
 /** Starts an instance in this process. */
 export async function startInstance(options: InstanceTestOptions & { clocks?: Clocks } = {}): Promise<TestInstance> {
-  const file = new ConfigFileFixture(options.clocks);
+  using opened = new DisposableStack();
+  const file = opened.use(new ConfigFileFixture(options.clocks));
   file.write(options);
   const log = new CapturedLog();
   const audit = new CapturedLog();
@@ -145,5 +146,6 @@ export async function startInstance(options: InstanceTestOptions & { clocks?: Cl
       metrics,
     },
   );
+  opened.move();
   return new TestInstance(instance, file, log, audit, metrics);
 }

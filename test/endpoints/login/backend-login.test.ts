@@ -13,7 +13,8 @@ const LOGIN_BACKEND = basic('logins', SECRET);
 
 /** A gateway with one trusted backend that has a secret, and one that has a service token. */
 async function start(options: { clocks?: TestClocks; secret?: string } = {}) {
-  const files = new Files();
+  await using opened = new AsyncDisposableStack();
+  const files = opened.use(new Files());
   const { publicKey, privateKey } = await generateKeyPair('ES256');
   const jwks = JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid: 'k1' }] });
   const issuer = (name: string) => ({ issuer: `https://${name}.example`, jwksFile: '', algorithms: ['ES256'] });
@@ -40,6 +41,7 @@ async function start(options: { clocks?: TestClocks; secret?: string } = {}) {
       .setExpirationTime(nowSec + 600)
       .sign(privateKey);
   };
+  opened.move();
   return {
     stage,
     token,

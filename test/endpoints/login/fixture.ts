@@ -72,13 +72,15 @@ export class LoginStage implements AsyncDisposable {
     clocks = new TestClocks(),
     ...options
   }: GatewayOptions & { login?: Record<string, unknown>; users?: string } = {}): Promise<LoginStage> {
-    const files = new Files();
+    await using opened = new AsyncDisposableStack();
+    const files = opened.use(new Files());
     const usersFile = await files.write('users.yaml', users);
     const gateway = await startGateway({
       ...options,
       clocks,
       config: { ...config, login: { password: { usersFile }, ...login } },
     });
+    opened.move();
     return new LoginStage(gateway, files, usersFile, clocks);
   }
 
