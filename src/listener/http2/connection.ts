@@ -213,7 +213,8 @@ export class Http2Connection {
     if (this.#isFlooding) return;
     this.#isFlooding = true;
     this.#owner.listener.recorder.connectionCut('flood');
-    this.#session.destroy(FLOOD, constants.NGHTTP2_ENHANCE_YOUR_CALM);
+    // Not while nghttp2 is still reading frames: Node 24.18.1 would write RST_STREAM until the process has no memory left.
+    setImmediate(() => this.#session.destroy(FLOOD, constants.NGHTTP2_ENHANCE_YOUR_CALM));
   }
 }
 
