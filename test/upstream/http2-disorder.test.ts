@@ -73,9 +73,14 @@ test('RFC 9113 §5.4: resets, early answers and ended connections, in any order,
       if (roll(2) === 0) await new Promise((resolve) => setTimeout(resolve, roll(5)));
     }
     if (roll(3) > 0 && !stream.destroyed) stream.end();
-    const leaving = setTimeout(() => stream.close(8), roll(100));
-    stream.resume();
-    if (!stream.closed) await new Promise((resolve) => stream.once('close', resolve));
+    const { promise: over, resolve: end } = Promise.withResolvers<void>();
+    stream.resume().once('close', end);
+    const leaving = setTimeout(() => {
+      stream.close(8);
+      // Some of Node 24.18.1 then never emit `close`, although the gateway has nothing left of them.
+      end();
+    }, roll(100));
+    if (!stream.closed) await over;
     clearTimeout(leaving);
   };
   for (let round = 0; round < 6; round += 1) {
