@@ -64,11 +64,11 @@ test('a route may have its own timeouts', async () => {
 
 test('a slow upload is not a slow answer: the first-byte timeout begins when the request has been sent', async () => {
   await using upstream = await RecordingUpstream.start();
-  await using gateway = await start(upstream.origin, { firstByte: '3s' });
+  await using gateway = await start(upstream.origin, { firstByte: '2s' });
   await using connection = await RawConnection.open(gateway.port);
   connection.write(requestHead('POST', '/x', [HOST, 'Content-Length: 2']));
   connection.write('o');
-  await new Promise((resolve) => setTimeout(resolve, 3_200));
+  await new Promise((resolve) => setTimeout(resolve, 2_200));
   connection.write('k');
   expect((await connection.response()).status).toBe(200);
   expect(upstream.last.body.toString()).toBe('ok');
@@ -114,11 +114,11 @@ test('H7: an upstream that pauses reading an upload does not count as a slow ans
   await using upstream = await RawUpstream.start((socket) => {
     accepted = socket.pause();
   });
-  await using gateway = await start(upstream.origin, { firstByte: '3s' });
+  await using gateway = await start(upstream.origin, { firstByte: '2s' });
   await using connection = await RawConnection.open(gateway.port);
   connection.write(largeHead);
   connection.write(LARGE);
-  await new Promise((resolve) => setTimeout(resolve, 3_200));
+  await new Promise((resolve) => setTimeout(resolve, 2_200));
   const socket = accepted as unknown as Socket;
   let read = 0;
   socket.on('data', (chunk: Buffer) => {

@@ -213,7 +213,8 @@ export class Http2Connection {
     if (this.#isFlooding) return;
     this.#isFlooding = true;
     this.#owner.listener.recorder.connectionCut('flood');
-    // Not while nghttp2 is still reading frames: Node 24.18.1 would write RST_STREAM until the process has no memory left.
+    // Not in the `close` of a stream that the client has reset: resetting another stream there, with any code but CANCEL, Node
+    // 24.18.1 writes frames until the process has no memory left. Node 26 does not.
     setImmediate(() => this.#session.destroy(FLOOD, constants.NGHTTP2_ENHANCE_YOUR_CALM));
   }
 }

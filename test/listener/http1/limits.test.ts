@@ -28,7 +28,7 @@ function writeOn(socket: Socket): void {
 describe('time', () => {
   test('DOS-01: 200 clients that send their headers byte by byte get 408 and are cut', async () => {
     // Long enough for a busy machine to read the first byte in time; without one, the connection is idle and gets no answer.
-    await using gateway = await startListener(null, { timeouts: { headers: '5s' } });
+    await using gateway = await startListener(null, { timeouts: { headers: '3s' } });
     const slow = await Promise.all(
       Array.from({ length: 200 }, async () => {
         const connection = await RawConnection.open(gateway.port);
@@ -188,7 +188,7 @@ describe('time', () => {
       using files = new CertificateFiles();
       const shop = () => files.write('shop', new TestAuthority().issue({ names: ['shop.example.com'] }));
       const tls = form === 'TLS' && { tls: { certificates: [shop()] } };
-      await using gateway = await startListener(upstream, { timeouts: { send: '3s' }, ...tls });
+      await using gateway = await startListener(upstream, { timeouts: { send: '1s' }, ...tls });
       const servername = 'shop.example.com';
       const client =
         form === 'TLS'
